@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/base/proc.c - processes in roles, threads, and talking between them
+ *
+ * Theory of operation
+ *   proc_spawn_role() runs in threaded processes, so nothing but system calls happens between
+ *   vfork and exec.  All signals are blocked over it: a handler of ours must not run in the
+ *   child, which shares our memory.  Descriptors are first moved above the range they are
+ *   destined for, so that no move overwrites one that is still needed.
+ */
+#include "base/proc.h"
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define FDS_MAX 16
+#define FIRST_FD 3
+#define PARKED 64 /* where descriptors wait while 3… is being filled */
+
+static void child_exec(char *const argv[], const int *fds, size_t n, volatile int *failed)
+{
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	size_t i;
+	int sig;
+
+	/* Only handlers need resetting for the time until exec; ignored ones must become default. */
+	for (sig = 1; sig < NSIG; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			sigaction(sig, &dfl, NULL);
+	for (i = 0; i < n; i++)
+		if (dup3(fds[i], PARKED + (int)i, O_CLOEXEC) < 0)
+			goto fail;
+	for (i = 0; i < n; i++)
+		if (dup2(PARKED + (int)i, FIRST_FD + (int)i) < 0)
+			goto fail;
+	syscall(SYS_close_range, FIRST_FD + (unsigned int)n, ~0U, CLOSE_RANGE_CLOEXEC);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execve("/proc/self/exe", argv, environ);
+fail:
+	*failed = errno;
+	_exit(127);
+}
+
+/* Descriptors that sit in the parking range would be overwritten there: give them others. */
+static int lift(const int *fds, size_t n, int *lifted)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		lifted[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PARKED + FDS_MAX);
+		if (lifted[i] < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *pid, int *pidfd,
+	struct err *e)
+{
+	char *args[32] = {(char *)(uintptr_t) "coracle"};
+	volatile int failed = 0, rc = -1; /* volatile: vfork returns twice */
+	int lifted[FDS_MAX], fd;
+	sigset_t all, old;
+	size_t i;
+	pid_t p;
+
+	for (i = 0; argv[i]; i++) {
+		if (i + 2 >= ARRAY_SIZE(args))
+			bug("role %s has too many arguments", argv[0]);
+		args[i + 1] = (char *)(uintptr_t)argv[i];
+	}
+	if (n > FDS_MAX)
+		bug("role %s gets %zu descriptors", argv[0], n);
+	memset(lifted, -1, sizeof(lifted));
+	if (lift(fds, n, lifted)) {
+		err_set(e, errno, "starting %s", argv[0]);
+		goto out;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	p = vfork();
+	if (!p)
+		child_exec(args, lifted, n, &failed);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (p < 0) {
+		err_set(e, errno, "starting %s", argv[0]);
+		goto out;
+	}
+	if (failed) {
+		waitpid(p, NULL, 0);
+		err_set(e, failed, "starting %s: executing /proc/self/exe", argv[0]);
+		goto out;
+	}
+	if (pidfd) {
+		fd = (int)syscall(SYS_pidfd_open, p, 0);
+		if (fd < 0) {
+			err_set(e, errno, "starting %s: opening a pidfd", argv[0]);
+			kill(p, SIGKILL);
+			waitpid(p, NULL, 0);
+			goto out;
+		}
+		*pidfd = fd;
+	}
+	if (pid)
+		*pid = p;
+	rc = 0;
+out:
+	for (i = 0; i < n; i++)
+		fd_close(&lifted[i]);
+	return rc;
+}
+
+uint64_t proc_start_time(pid_t pid)
+{
+	char path[64], text[1024], *at;
+	cleanup_close int fd = -1;
+	uint64_t ticks;
+	ssize_t n;
+	int field;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || (n = fd_read_full(fd, text, sizeof(text) - 1)) <= 0)
+		return 0;
+	text[n] = 0;
+	/* The command name may hold anything, a ')' too: fields count from the last one. */
+	at = strrchr(text, ')');
+	for (field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at || parse_u64((struct span){at + 1, strcspn(at + 1, " \n")}, UINT64_MAX, &ticks))
+		return 0;
+	return ticks;
+}
+
+int proc_open(pid_t pid, uint64_t start_time)
+{
+	int fd;
+
+	if (pid <= 0 || !start_time) {
+		errno = ESRCH;
+		return -1;
+	}
+	/* Open first, compare then: the other order would be a race (pid reuse in between). */
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd >= 0 && proc_start_time(pid) != start_time) {
+		close(fd);
+		errno = ESRCH;
+		return -1;
+	}
+	return fd;
+}
+
+int proc_signal(int pidfd, int signo)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+}
+
+int proc_reap(int pidfd)
+{
+	siginfo_t si;
+
+	while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED))
+		if (errno != EINTR)
+			return -1;
+	return si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status;
+}
+
+void proc_die_with_parent(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+}
+
+/* --- threads --- */
+
+struct start {
+	void (*fn)(void *);
+	void *arg;
+};
+
+static void *thread_main(void *p)
+{
+	struct start s = *(struct start *)p;
+
+	free(p);
+	s.fn(s.arg);
+	return NULL;
+}
+
+int thread_start(const char *name, void (*fn)(void *), void *arg, size_t stack_kb)
+{
+	struct start *s = xmalloc(sizeof(*s));
+	pthread_attr_t attr;
+	pthread_t t;
+	int rc;
+
+	*s = (struct start){fn, arg};
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+#ifdef __SANITIZE_ADDRESS__
+	stack_kb = stack_kb < 1024 ? 1024 : stack_kb; /* red zones widen every frame */
+#endif
+	pthread_attr_setstacksize(&attr, stack_kb * 1024);
+	rc = pthread_create(&t, &attr, thread_main, s);
+	pthread_attr_destroy(&attr);
+	if (rc)
+		free(s);
+	else
+		pthread_setname_np(t, name);
+	return rc;
+}
+
+/* --- unix sockets --- */
+
+static int unix_address(int dirfd, const char *name, struct sockaddr_un *sa)
+{
+	int n;
+
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	if (dirfd == AT_FDCWD || *name == '/')
+		n = snprintf(sa->sun_path, sizeof(sa->sun_path), "%s", name);
+	else
+		n = snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%s", dirfd, name);
+	if (n < 0 || (size_t)n >= sizeof(sa->sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+/* A name too long for sun_path: go through its directory. Returns that directory or -1. */
+static int split_long(int dirfd, const char **name)
+{
+	cleanup_free char *dir = NULL;
+	const char *slash = strrchr(*name, '/');
+
+	if (!slash || slash == *name)
+		return -1;
+	dir = xstrndup(*name, (size_t)(slash - *name));
+	*name = slash + 1;
+	return openat(dirfd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int sock_listen_at(int dirfd, const char *name, int type, mode_t mode, struct err *e)
+{
+	cleanup_close int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0), dir = -1;
+	const char *path = name;
+	struct sockaddr_un sa;
+
+	if (fd < 0)
+		return err_set(e, errno, "opening a socket for %s", path);
+	if (unix_address(dirfd, name, &sa)) {
+		dir = split_long(dirfd, &name);
+		if (dir < 0 || unix_address(dir, name, &sa))
+			return err_set(e, errno, "listening on %s", path);
+		dirfd = dir;
+	}
+	if (unlinkat(dirfd, name, 0) && errno != ENOENT)
+		return err_set(e, errno, "removing the old socket %s", path);
+	/* fchmod before bind sets the mode the name is born with (unix(7)). */
+	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 1024))
+		return err_set(e, errno, "listening on %s", path);
+	return fd_steal(&fd);
+}
+
+int sock_connect_at(int dirfd, const char *name, int type)
+{
+	cleanup_close int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0), dir = -1;
+	struct sockaddr_un sa;
+
+	if (fd < 0)
+		return -1;
+	if (unix_address(dirfd, name, &sa)) {
+		dir = split_long(dirfd, &name);
+		if (dir < 0 || unix_address(dir, name, &sa))
+			return -1;
+	}
+	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		if (errno != EINTR)
+			return -1;
+	return fd_steal(&fd);
+}
+
+#define PASS_MAX 32
+
+int sock_send(int sock, const void *p, size_t n, const int *fds, size_t nfds)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int) * PASS_MAX)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {(void *)(uintptr_t)p, n};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *c;
+	ssize_t put;
+
+	if (nfds > PASS_MAX)
+		bug("passing %zu descriptors", nfds);
+	if (nfds) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = control.space;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+	}
+	do
+		put = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	if (put < 0)
+		return -1;
+	if ((size_t)put < n) { /* a stream socket took a part; the descriptors went with it */
+		const char *rest = (const char *)p + put;
+
+		return fd_write_full(sock, rest, n - (size_t)put);
+	}
+	return 0;
+}
+
+ssize_t sock_recv(int sock, void *p, size_t n, int *fds, size_t max_fds, size_t *nfds)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int) * PASS_MAX)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {p, n};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	bool excess = false;
+	struct cmsghdr *c;
+	ssize_t got;
+
+	*nfds = 0;
+	do
+		got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -1;
+	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		size_t i, count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (*nfds < max_fds) {
+				fds[(*nfds)++] = fd;
+			} else {
+				close(fd);
+				excess = true;
+			}
+		}
+	}
+	if (excess || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+		while (*nfds)
+			close(fds[--*nfds]);
+		errno = EPROTO;
+		return -1;
+	}
+	return got;
+}
