@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/runtime/runtime.h - a container's spec -> a running process, and the monitor beside it
+ *
+ * The engine describes a process in the words of the OCI runtime-spec and starts a monitor (role
+ * ":monitor") for it: one for a container's init, one for each exec.  The monitor is the parent of
+ * that process, owns its stdio, writes the log file, serves attached clients, and leaves the exit
+ * record.  It outlives the engine; the next engine finds it at its socket.
+ *
+ * A monitor's directory holds
+ *	monitor.sock	SOCK_SEQPACKET, messages below
+ *	monitor.json	{"pid", "start_time", "init_pid", "init_start_time", "started_at"}: written when it runs
+ *	exit.json	{"exit_code", "finished_at", "oom_killed", "error"}: written, then EXITED is sent
+ * In production that is <exec-root>/<container id>/ for init and <exec-root>/<id>/exec-<exec id>/.
+ */
+#ifndef RUNTIME_RUNTIME_H
+#define RUNTIME_RUNTIME_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The request, an object:
+ *  "id":      64 hex, the container's
+ *  "tty":     bool		allocate a pty
+ *  "stdin":   bool		keep stdin open (OpenStdin)
+ *  "stdin_once": bool		close stdin when the first attached client goes
+ *  "console_size": [rows, cols] or absent
+ *  "log":     {"driver":"json-file"|"none"|…, "path":"<absolute file>", "options":{…}, "attrs":{…}} or null
+ *  "spec":    OCI config.json object (init), with "root": {"path": "<mountpoint>", "readonly": bool}
+ *  "rootfs":  what rootfs_describe() gave (init)
+ *  "seccomp": path of a compiled BPF file, or null for none (seccomp_compile())
+ *  "join":    {"pid":…, "start_time":…} (exec): process whose namespaces to enter
+ *  "process": OCI process object (exec)
+ *  "init":    bool		run our docker-init as PID 1
+ */
+
+struct monitor_info {
+	pid_t pid;	     /* the process, as the engine's pid namespace sees it */
+	uint64_t start_time; /* clock ticks since boot */
+	int64_t started_at;  /* ns, real time */
+};
+
+struct monitor_exit {
+	int exit_code;
+	int64_t finished_at; /* ns, real time */
+	bool oom_killed;
+};
+
+/* An attached client: the monitor writes output to @fd and reads stdin from it. */
+struct monitor_attach {
+	int fd; /* a stream socket to the client, borrowed: the monitor gets a copy */
+	bool in, out, err;
+	bool framed;		   /* 8-byte stream headers (not a tty) */
+	const char *detach_keys;   /* bytes, e.g. "\x10\x11"; "" or NULL: the default */
+	const void *early;	   /* stdin bytes already read from the client */
+	size_t early_len;
+};
+
+/**
+ * monitor_start() - Start a monitor and its process
+ * @dirfd:	The monitor's directory, exists, borrowed
+ * @request:	As above, borrowed
+ * @attach, @n:	Clients that wait for it already; they miss no byte
+ * @info:	Filled in
+ *
+ * Blocks until the process has been exec'ed or that failed.
+ *
+ * Return: a control descriptor (owned), or -1 with @e: ->code ENOENT or EACCES when the command
+ * itself cannot be executed (exit codes 127 and 126), and nothing left running.  The message is
+ * the runtime's part as runc words it ("exec: \"nope\": executable file not found in $PATH").
+ */
+int monitor_start(int dirfd, const json_t *request, const struct monitor_attach *attach, size_t n,
+	struct monitor_info *info, struct err *e);
+/* Reach a monitor of an earlier engine.  Control descriptor, or -1 (ESRCH: it is gone). */
+int monitor_connect(int dirfd, struct monitor_info *info, struct err *e);
+
+/* On a control descriptor; any thread, messages do not mix. */
+int monitor_attach(int ctl, const struct monitor_attach *a, struct err *e);
+int monitor_resize(int ctl, unsigned int rows, unsigned int cols, struct err *e);
+int monitor_signal(int ctl, int signo, struct err *e); /* to the process; ERR_CONFLICT if it has ended */
+int monitor_signal_all(int ctl, int signo, struct err *e); /* every process of the container */
+
+/* The control descriptor becomes readable when the process ended (and all its output is in the log)
+ * or the monitor died.  Then: 1 and @x from the monitor or its exit record; -1 with @e: the monitor
+ * died without one (the caller kills what is left: container_kill_rest()). */
+int monitor_read_exit(int ctl, int dirfd, struct monitor_exit *x, struct err *e);
+/* Exit record of a monitor that is gone. 0, or -1 if there is none. */
+int monitor_exit_record(int dirfd, struct monitor_exit *x);
+
+int monitor_role_main(int argc, char **argv);
+
+/* --- seccomp ------------------------------------------------------------------------------- */
+/* Compile a profile (Docker's JSON format; NULL: the built-in default) for a capability set (array of
+ * "CAP_…") to BPF, cached in @dirfd by what it depends on. Path of the file to malloc'ed *path. */
+int seccomp_compile(int cachefd, const char *cache_path, const json_t *profile, const json_t *caps,
+	char **path, struct err *e);
+
+/* --- what Docker gives a container by default, as OCI lists -------------------------------- */
+json_t *runtime_default_caps(void);	      /* ["CAP_CHOWN", …] the 14 */
+json_t *runtime_all_caps(void);	      /* all this kernel has and we hold */
+json_t *runtime_masked_paths(void);
+json_t *runtime_readonly_paths(void);
+int signal_number(const char *name); /* "SIGTERM", "TERM", "15", "RTMIN+1" -> number, or -1 */
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/storage/storage.h - layers and root filesystems, by whichever driver works here
+ *
+ * On disk, below the data-root (modes 0700/0711, owned by uid 0 inside):
+ *	<driver>/layers/…	one directory a layer, found by chain id; appears by one rename
+ *	<driver>/rootfs/<id>/	what a container has written (upperdir, workdir, or a whole copy)
+ *	tmp/			drafts; whatever is in there at engine start is removed
+ * A driver's directory is its own: switching drivers leaves the other one's data untouched.
+ *
+ * A layer is committed once, whole, and never changes.  A chain id (OCI image-spec, config.md)
+ * names a layer with all below it: chain(L0) = diff_id(L0), chain(Ln) = SHA256(chain(Ln-1) " "
+ * diff_id(Ln)).
+ *
+ * Everything here runs as root of the engine's user namespace, may block on disk, and is safe
+ * from several threads and processes at once: drafts have random names, commits are renames, a
+ * commit that finds the layer there already is a success.
+ */
+#ifndef STORAGE_STORAGE_H
+#define STORAGE_STORAGE_H
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/sha256.h"
+
+#include <stdbool.h>
+
+struct driver; /* private: driver.h */
+
+struct store {
+	int datafd;		     /* the data-root; borrowed */
+	int driverfd;		     /* <data-root>/<driver>, owned */
+	char *root;		     /* the data-root's absolute path */
+	const struct driver *driver; /* overlay2, vfs, … */
+	bool single_id;		     /* only one id is mapped: chown to others is skipped, remembered in user xattrs */
+};
+
+/**
+ * store_open() - Open the store, choosing the driver by trying
+ * @datafd:	The data-root, borrowed for the life of the store
+ * @root:	Its absolute path
+ * @want:	Driver asked for by name, or NULL: the one whose data is there already, else the
+ *		first of overlay2 (userxattr), fuse-overlayfs, btrfs, vfs that works
+ *
+ * Return: 0, or -1 with @e naming driver, reason and what to do
+ */
+int store_open(struct store *s, int datafd, const char *root, const char *want, struct err *e);
+void store_close(struct store *s);
+const char *store_driver_name(const struct store *s);
+/* Pairs for `docker info` ("Backing Filesystem", "Native Overlay Diff", …): [[name, value], …]. */
+json_t *store_status(const struct store *s);
+
+/* --- layers ------------------------------------------------------------------------------- */
+
+struct layer_info {
+	char diff_id[DIGEST_MAX];
+	char parent[DIGEST_MAX]; /* chain id, or "" */
+	int64_t size;		 /* bytes of file content in it */
+};
+
+void chain_id(const char *parent, const char *diff_id, char out[DIGEST_MAX]); /* parent "" or NULL: lowest */
+bool layer_exists(const struct store *s, const char *chain);
+int layer_stat(const struct store *s, const char *chain, struct layer_info *info, struct err *e);
+/* Chain ids of all layers, as an array of strings. */
+json_t *layer_list(const struct store *s);
+int layer_remove(struct store *s, const char *chain, struct err *e);
+
+/* May layers of one image be unpacked in any order, side by side (overlay2), or does a draft need
+ * its parent committed before (vfs)? */
+bool store_layers_independent(const struct store *s);
+
+struct layer_draft {
+	char name[64];		  /* below tmp/ */
+	char diff_id[DIGEST_MAX]; /* set by layer_unpack(): digest of the uncompressed tar */
+	char blob[DIGEST_MAX];	  /* set by layer_unpack(): digest of the bytes as they came */
+	int64_t size;		  /* bytes of file content */
+	int64_t blob_size;	  /* bytes read */
+};
+
+/**
+ * layer_unpack() - Unpack one layer archive into a new draft
+ * @parent:	Chain id it goes on top of, or NULL; needed by drivers that copy
+ * @fd:		The archive, a file, pipe or socket read to its end: gzip or plain tar, told by magic
+ *		(zstd later), borrowed
+ * @max:	Ceiling for unpacked content, bytes (0: what the file system has)
+ * @d:		Filled in; commit or discard it
+ *
+ * The bytes are parsed in a process of their own (role ":unpack") that has nothing but @fd and the
+ * draft directory: no network, no other files, its root is the draft.  Several may run at once.
+ * Blocks until @fd ends.
+ *
+ * Return: 0, or -1 with nothing left behind
+ */
+int layer_unpack(struct store *s, const char *parent, int fd, int64_t max, struct layer_draft *d,
+	struct err *e);
+/* Make it the layer chain_id(parent, d->diff_id), written to @chain.  Synced so that it survives a
+ * power cut.  The draft is used up in any case. */
+int layer_commit(struct store *s, const char *parent, struct layer_draft *d, char chain[DIGEST_MAX],
+	struct err *e);
+void layer_discard(struct store *s, struct layer_draft *d);
+
+/* Write the layer as an uncompressed tar (whiteouts as OCI has them) to @fd. */
+int layer_pack(struct store *s, const char *chain, int fd, struct err *e);
+
+/* --- root filesystems of containers ------------------------------------------------------- */
+
+/* Make container @id's writable layer over @chain ("" or NULL: an empty image). */
+int rootfs_create(struct store *s, const char *id, const char *chain, struct err *e);
+int rootfs_remove(struct store *s, const char *id, struct err *e);
+/* How to mount it: an object for rootfs_mount(), plain text and paths, valid in any process. */
+json_t *rootfs_describe(struct store *s, const char *id, struct err *e);
+/**
+ * rootfs_mount() - Mount a described root filesystem in the calling process's mount namespace
+ * @target:	Directory to mount on
+ * @readonly:	Mount it read-only
+ *
+ * May change the working directory.  Called between clone and exec of a single-threaded process.
+ */
+int rootfs_mount(const json_t *desc, const char *target, bool readonly, struct err *e);
+/* Bytes and inodes the container has written. */
+int rootfs_usage(struct store *s, const char *id, int64_t *bytes, int64_t *inodes, struct err *e);
+/* `docker diff`: array of {"Path": "/x", "Kind": 0 modified, 1 added, 2 deleted}, sorted by path. */
+json_t *rootfs_changes(struct store *s, const char *id, struct err *e);
+/* What `commit` makes a layer of: the written part as an uncompressed OCI layer tar to @fd. */
+int rootfs_pack_changes(struct store *s, const char *id, int fd, struct err *e);
+
+/* Role ":unpack": see layer_unpack(). */
+int unpack_role_main(int argc, char **argv);
+
+#endif
