@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * applets/applets.h - the list of commands, the one source for dispatch, --list and --install
+ *
+ * A line names the command, its main function, the capabilities it keeps when the binary was
+ * given file capabilities or made set-user-ID (KEEP(X) | KEEP(Y), or 0), and the other names
+ * it answers to, separated by spaces.  A command is here only once it works.
+ *
+ * argv[0] of NAME_main is the name the command was called by.
+ */
+#ifndef APPLETS_APPLETS_H
+#define APPLETS_APPLETS_H
+
+#include <stdint.h>
+#include <linux/capability.h>
+
+#define KEEP(cap) (UINT64_C(1) << CAP_##cap)
+
+/*        name           main              keep  also answers to */
+#define APPLETS(X) \
+	X("docker-init", docker_init_main, 0, "")
+
+#define X(name, main, keep, aliases) int main(int argc, char **argv);
+APPLETS(X)
+#undef X
+
+#endif
