@@ -10,6 +10,7 @@ include config.mk
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
@@ -50,7 +51,7 @@ ifneq ($(WERROR)$(CI),)
 WARNINGS += -Werror
 endif
 
-CPPFLAGS := -D_GNU_SOURCE -Icore -Iapplets -I$(GEN)
+CPPFLAGS := -D_GNU_SOURCE -DZLIB_CONST -Icore -Iapplets -I$(GEN)
 BASE_CFLAGS := -std=gnu11 -g -pthread -pipe $(WARNINGS)
 HARDEN := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
 LDLIBS := -lseccomp -lbearssl -lz -ljansson
@@ -61,7 +62,7 @@ STATIC_CFLAGS := -specs $(MUSL)/lib/musl-gcc.specs $(BASE_CFLAGS) -O2 $(HARDEN) 
 	-ffunction-sections -fdata-sections -fcf-protection=none
 STATIC_LDFLAGS := -specs $(MUSL)/lib/musl-gcc.specs -static -no-pie -pthread \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=sha1
-HOST_CPPFLAGS := $(CPPFLAGS) -I$(HOST)/include
+HOST_CPPFLAGS := $(CPPFLAGS) -isystem $(HOST)/include
 SAN_CFLAGS := $(BASE_CFLAGS) -O1 -fno-omit-frame-pointer -fno-common
 
 .PHONY: all help clean distclean FORCE
@@ -92,9 +93,6 @@ $(GEN)/version.h: FORCE
 CORE_O := $(call objs,obj,$(CORE_C))
 APPLET_O := $(call objs,obj,$(APPLET_C))
 
-$(OUT)/libcore.a: $(CORE_O)
-	@rm -f $@ && $(AR) rcsT $@ $^
-
 $(OUT)/coracle.debug: $(CORE_O) $(APPLET_O)
 	$(say) LINK $@
 	$(Q)$(CC) $(STATIC_LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -104,6 +102,95 @@ $(OUT)/coracle: $(OUT)/coracle.debug
 	$(Q)$(STRIP) -o $@.new $< && mv -f $@.new $@
 
 -include $(CORE_O:.o=.d) $(APPLET_O:.o=.d)
+
+# --- unit tests ---------------------------------------------------------------------------
+# tests/unit/test_NAME.c is a program; an archive of all our code but main() serves it what it
+# calls.  Built three times over: as shipped, and with each sanitizer.
+UNIT_C := $(sort $(wildcard tests/unit/test_*.c))
+LIB_C := $(CORE_C) $(filter-out applets/main.c,$(APPLET_C))
+
+# variant DIR, LINK COMMAND, LIBRARIES: libcoracle.a, unit tests and the program from DIR's objects
+define variant
+$(OUT)/$(1)/libcoracle.a: $(call objs,$(1),$(LIB_C))
+	@rm -f $$@ && $(AR) rcsT $$@ $$^
+$(OUT)/$(1)/test_%: $(OUT)/$(1)/tests/unit/test_%.o $(OUT)/$(1)/libcoracle.a
+	$$(Q)$(2) -o $$@ $$^ $(3)
+-include $(patsubst %.c,$(OUT)/$(1)/%.d,$(UNIT_C))
+endef
+$(eval $(call variant,obj,$(CC) $(STATIC_LDFLAGS),$(LDLIBS)))
+
+UNIT := $(patsubst tests/unit/%.c,$(OUT)/obj/%,$(UNIT_C))
+UNIT_ASAN := $(patsubst tests/unit/%.c,$(OUT)/asan/%,$(UNIT_C))
+UNIT_TSAN := $(patsubst tests/unit/%.c,$(OUT)/tsan/%,$(UNIT_C))
+
+# --- sanitizers ---------------------------------------------------------------------------
+# Dynamic, with the host's C library: the sanitizers' runtimes need it.
+define sanitized
+$(call objects,$(1),$(HOST)/.done,$(CC),$(HOST_CPPFLAGS) $(SAN_CFLAGS) $(2))
+$(call variant,$(1),$(CC) -pthread $(2),-L$(HOST)/lib $(LDLIBS))
+$(OUT)/$(1)/coracle: $(call objs,$(1),$(CORE_C) $(APPLET_C))
+	$$(say) LINK $$@
+	$$(Q)$(CC) -pthread $(2) -o $$@ $$^ -L$(HOST)/lib $(LDLIBS)
+-include $(patsubst %.c,$(OUT)/$(1)/%.d,$(CORE_C) $(APPLET_C))
+endef
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+TSAN := -fsanitize=thread
+$(eval $(call sanitized,asan,$(ASAN)))
+$(eval $(call sanitized,tsan,$(TSAN)))
+
+# --- fuzzing ------------------------------------------------------------------------------
+# tests/fuzz/fuzz_NAME.c holds LLVMFuzzerTestOneInput; seeds lie in tests/fuzz/corpus/NAME.
+FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_C))
+$(eval $(call objects,fuzz,$(HOST)/.done,$(CLANG),$(HOST_CPPFLAGS) -std=gnu11 -g -O1 -pthread -w \
+	-fno-omit-frame-pointer $(ASAN) -fsanitize=fuzzer-no-link))
+$(OUT)/fuzz/libcoracle.a: $(call objs,fuzz,$(LIB_C))
+	@rm -f $@ && $(AR) rcsT $@ $^
+$(OUT)/fuzz/fuzz_%: $(OUT)/fuzz/tests/fuzz/fuzz_%.o $(OUT)/fuzz/libcoracle.a
+	$(say) LINK $@
+	$(Q)$(CLANG) -pthread $(ASAN) -fsanitize=fuzzer -o $@ $^ -L$(HOST)/lib $(LDLIBS)
+-include $(patsubst %.c,$(OUT)/fuzz/%.d,$(LIB_C) $(FUZZ_C))
+
+# --- targets for people -------------------------------------------------------------------
+.PHONY: asan tsan fuzz test test-quick test-unit test-asan test-tsan check check-headers check-static \
+	analyze format run install dist test-tools bench
+asan: $(OUT)/asan/coracle
+tsan: $(OUT)/tsan/coracle
+
+test-unit: $(UNIT)
+	@tests/run unit
+test-asan: $(UNIT_ASAN) $(OUT)/asan/coracle
+	@tests/run asan
+test-tsan: $(UNIT_TSAN)
+	@tests/run tsan
+fuzz: $(FUZZ)
+	@tests/run fuzz
+check: all
+	@tests/run static headers
+check-static: all
+	@tests/run static
+check-headers: $(MUSL)/.done $(GEN)/version.h
+	@tests/run headers
+
+test-tools:
+	@sh build/tools.sh build
+	@sh build/tools.sh test
+# The tools first, then all that is compiled, then the tests one after the other.
+test: test-tools
+	+@$(MAKE) all $(UNIT) $(UNIT_ASAN) $(OUT)/asan/coracle $(FUZZ)
+	@tests/run $(TESTS)
+test-quick: all $(UNIT)
+	@tests/run unit static headers quick
+
+analyze: $(call objs,analyze,$(CORE_C) $(APPLET_C))
+$(eval $(call objects,analyze,$(MUSL)/.done,$(CC),$(CPPFLAGS) $(STATIC_CFLAGS) -fanalyzer))
+
+format:
+	clang-format -i $(CORE_C) $(APPLET_C) $(shell find core applets tests -name '*.h') $(UNIT_C) $(FUZZ_C)
+
+run:
+	@sh build/tools.sh build
+	+@bash build/run.sh '$(MAKE)'
 
 help:
 	@sed -n 's/^#: //p' Makefile
