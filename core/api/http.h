@@ -57,6 +57,8 @@ void http_empty(struct http *h, int status);
  * object for progress streams, else the connection is closed. */
 void http_fail(struct http *h, const struct err *e);
 void http_set_header(struct http *h, const char *name, const char *value); /* before the answer */
+/* Api-Version, Server and the like for a hijack: exec start has them, attach has not. */
+void http_add_engine_headers(struct http *h);
 void http_text(struct http *h, int status, const char *content_type, const void *p, size_t n);
 
 /* A body of unknown length (chunked). Each write is sent at once. -1: the client went away. */
