@@ -51,7 +51,18 @@ void engine_stop(struct engine *en);
 /* --- system (system.c) --- */
 json_t *engine_info(struct engine *en);
 json_t *engine_version(struct engine *en);
-json_t *engine_disk_usage(struct engine *en, struct err *e);
+struct disk_usage_wanted {
+	bool images, containers, volumes, build_cache;
+};
+json_t *engine_disk_usage(struct engine *en, const struct disk_usage_wanted *want, struct err *e);
+/* What system.c asks of containers (container.c) and volumes (volume.c): totals by state, and the
+ * entries of /system/df ("SizeRw", "UsageData" filled in). */
+struct container_counts {
+	int running, paused, stopped;
+};
+void containers_count(struct engine *en, struct container_counts *n);
+json_t *containers_disk_usage(struct engine *en, struct err *e);
+json_t *volumes_disk_usage(struct engine *en, struct err *e);
 
 /* --- events (events.c) --- */
 /* Publish; @attributes is stolen and may be NULL. Type "container", action "start", actor id. */
@@ -64,5 +75,6 @@ struct events_sub *events_subscribe(struct engine *en, int64_t since_ns, const j
  * hung up: then NULL. */
 json_t *events_next(struct events_sub *s, int64_t deadline_mono_ns, int gone_fd);
 void events_unsubscribe(struct events_sub *s);
+int events_listeners(struct engine *en); /* how many subscribers there are */
 
 #endif

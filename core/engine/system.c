@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/system.c - what `docker info` and `docker version` tell
+ *
+ * Theory of operation
+ *   Everything is looked up when asked: the answers describe the host now. Fields that have no
+ *   meaning here (Swarm, GenericResources) carry what the real engine answers without them, as
+ *   clients read them unconditionally.
+ */
+#include "engine/system.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "engine/engine.h"
+#include "version.h"
+
+#include <dirent.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+bool system_cgroup_v2(void)
+{
+	struct statfs fs;
+
+	return !statfs("/sys/fs/cgroup", &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+/* The architecture as Go names it, for version and image platforms. */
+static const char *go_arch(const char *machine)
+{
+	if (!strcmp(machine, "x86_64"))
+		return "amd64";
+	if (!strcmp(machine, "aarch64"))
+		return "arm64";
+	return machine;
+}
+
+/* A value of /etc/os-release, unquoted, "" if it has none; to free(). os-release(5). */
+static char *os_release(const char *key)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct span rest, line, value;
+	ssize_t eq;
+
+	if (file_read_at(AT_FDCWD, "/etc/os-release", 65536, &text, NULL))
+		return xstrdup("");
+	rest = (struct span){text.p, text.n};
+	while (span_token(&rest, '\n', &line)) {
+		eq = span_chr(line, '=');
+		if (eq < 0)
+			continue;
+		value = span_cut(&line, (size_t)eq);
+		if (!span_eqs(line, key))
+			continue;
+		if (value.n >= 2 && (*value.p == '"' || *value.p == '\''))
+			value = (struct span){value.p + 1, value.n - 2};
+		return span_dup(value);
+	}
+	return xstrdup("");
+}
+
+static int64_t count_entries(const char *dir)
+{
+	cleanup_closedir DIR *d = opendir(dir);
+	int64_t n = 0;
+
+	while (d && readdir(d))
+		n++;
+	return n > 2 ? n - 2 : 0;
+}
+
+/* --- registries ------------------------------------------------------------------------------ */
+
+static json_t *index_config(const char *name, bool official, bool secure, json_t *mirrors)
+{
+	return json_pack("{s:O, s:s, s:b, s:b}", "Mirrors", mirrors, "Name", name, "Official", official,
+		"Secure", secure);
+}
+
+static json_t *registry_config(const struct config *c)
+{
+	json_t *indexes = json_object(), *cidrs = json_pack("[s, s]", "::1/128", "127.0.0.0/8"), *v;
+	cleanup_json json_t *none = json_array();
+	json_t *mirrors = c->registry_mirrors && json_array_size(c->registry_mirrors) ?
+		c->registry_mirrors : NULL;
+	size_t i;
+
+	json_array_foreach(c->insecure_registries, i, v) {
+		const char *name = json_string_value(v);
+
+		if (name && strchr(name, '/'))
+			json_append_str(cidrs, name);
+		else if (name)
+			json_set_new(indexes, name, index_config(name, false, false, none));
+	}
+	json_set_new(indexes, "docker.io", index_config("docker.io", true, true, mirrors ? mirrors : none));
+	return json_pack("{s:o, s:o, s:O?}", "IndexConfigs", indexes, "InsecureRegistryCIDRs", cidrs,
+		"Mirrors", mirrors);
+}
+
+/* --- info ------------------------------------------------------------------------------------ */
+
+static void add_counts(struct engine *en, json_t *j)
+{
+	struct container_counts n;
+
+	containers_count(en, &n);
+	json_set_int(j, "Containers", n.running + n.paused + n.stopped);
+	json_set_int(j, "ContainersRunning", n.running);
+	json_set_int(j, "ContainersPaused", n.paused);
+	json_set_int(j, "ContainersStopped", n.stopped);
+	json_set_int(j, "Images", (int64_t)images_count(en->images));
+}
+
+/* Limits are the kernel's only where a cgroup v2 is delegated to us: nowhere yet. */
+static void add_limits(json_t *j)
+{
+	static const char *const limits[] = {"MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota",
+		"CPUShares", "CPUSet", "PidsLimit", "OomKillDisable", NULL};
+	size_t i;
+
+	for (i = 0; limits[i]; i++)
+		json_set_bool(j, limits[i], false);
+	json_set_str(j, "CgroupDriver", "none");
+	json_set_str(j, "CgroupVersion", system_cgroup_v2() ? "2" : "1");
+}
+
+static void add_host(json_t *j)
+{
+	cleanup_free char *name = os_release("PRETTY_NAME"), *version = os_release("VERSION_ID");
+	struct utsname u;
+	struct sysinfo si;
+	cpu_set_t cpus;
+
+	uname(&u);
+	sysinfo(&si);
+	json_set_str(j, "KernelVersion", u.release);
+	json_set_str(j, "OperatingSystem", *name ? name : "Linux");
+	json_set_str(j, "OSVersion", version);
+	json_set_str(j, "OSType", "linux");
+	json_set_str(j, "Architecture", u.machine);
+	json_set_str(j, "Name", u.nodename);
+	json_set_int(j, "NCPU", sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus));
+	json_set_int(j, "MemTotal", (int64_t)si.totalram * si.mem_unit);
+	json_set_bool(j, "IPv4Forwarding", true);
+}
+
+static const char *proxy_of(const char *upper, const char *lower)
+{
+	const char *v = getenv(upper);
+
+	if (!v)
+		v = getenv(lower);
+	return v ? v : "";
+}
+
+/* http://user:secret@host -> http://xxxxx:xxxxx@host, as Docker shows a proxy. */
+static void add_proxy(json_t *j, const char *key, const char *url)
+{
+	const char *start = strstr(url, "://"), *at = strrchr(url, '@');
+	cleanup_buf struct buf b = BUF_INIT;
+
+	start = start ? start + 3 : url;
+	if (at && at > start)
+		buf_addf(&b, "%.*sxxxxx:xxxxx%s", (int)(start - url), url, at);
+	else
+		buf_adds(&b, url);
+	json_set_str(j, key, b.p);
+}
+
+static void add_warnings(const struct config *c, json_t *j)
+{
+	json_t *w = json_array();
+
+	if (!system_cgroup_v2())
+		json_append_str(w, "WARNING: Running in rootless-mode without cgroups. To enable cgroups in "
+				   "rootless-mode, you need to boot the system in cgroup v2 mode.");
+	else
+		json_append_str(w, "WARNING: Running in rootless-mode without cgroups. Resource limits have "
+				   "no effect yet.");
+	if (c->single_id)
+		json_append_str(w, "WARNING: Only one user id is mapped: files of other users, su and "
+				   "system users in containers do not work. Add the user to /etc/subuid and "
+				   "/etc/subgid and restart.");
+	json_set_new(j, "Warnings", w);
+}
+
+json_t *engine_info(struct engine *en)
+{
+	const struct config *c = &en->config;
+	json_t *j = json_object();
+	char when[CLOCK_RFC3339_MAX];
+
+	json_set_str(j, "ID", en->id);
+	add_counts(en, j);
+	json_set_str(j, "Driver", store_driver_name(&en->store));
+	json_set_new(j, "DriverStatus", store_status(&en->store));
+	json_set_new(j, "Plugins", json_pack("{s:[s], s:[s,s,s], s:n, s:[s,s]}", "Volume", "local",
+		"Network", "bridge", "host", "null", "Authorization", "Log", "json-file", "none"));
+	add_limits(j);
+	json_set_bool(j, "Debug", c->debug);
+	json_set_int(j, "NFd", count_entries("/proc/self/fd"));
+	json_set_int(j, "NGoroutines", count_entries("/proc/self/task"));
+	json_set_str(j, "SystemTime", clock_format(clock_real_ns(), when));
+	json_set_str(j, "LoggingDriver", c->log_driver);
+	json_set_int(j, "NEventsListener", events_listeners(en));
+	add_host(j);
+	json_set_str(j, "IndexServerAddress", "https://index.docker.io/v1/");
+	json_set_new(j, "RegistryConfig", registry_config(c));
+	json_set_new(j, "GenericResources", json_null());
+	json_set_str(j, "DockerRootDir", c->data_root);
+	add_proxy(j, "HttpProxy", proxy_of("HTTP_PROXY", "http_proxy"));
+	add_proxy(j, "HttpsProxy", proxy_of("HTTPS_PROXY", "https_proxy"));
+	json_set_str(j, "NoProxy", proxy_of("NO_PROXY", "no_proxy"));
+	json_set_new(j, "Labels", c->labels ? json_deep_copy(c->labels) : json_array());
+	json_set_bool(j, "ExperimentalBuild", false);
+	json_set_str(j, "ServerVersion", ENGINE_VERSION);
+	json_set_new(j, "Runtimes", json_pack("{s:{s:s}, s:{s:s}}", "io.containerd.runc.v2", "path", "runc",
+		"runc", "path", "runc"));
+	json_set_str(j, "DefaultRuntime", "runc");
+	json_set_new(j, "Swarm", json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "",
+		"LocalNodeState", "inactive", "ControlAvailable", 0, "Error", "", "RemoteManagers"));
+	json_set_bool(j, "LiveRestoreEnabled", c->live_restore);
+	json_set_str(j, "Isolation", "");
+	json_set_str(j, "InitBinary", "docker-init");
+	json_set_new(j, "ContainerdCommit", json_pack("{s:s}", "ID", ""));
+	json_set_new(j, "RuncCommit", json_pack("{s:s}", "ID", ""));
+	json_set_new(j, "InitCommit", json_pack("{s:s}", "ID", ""));
+	json_set_new(j, "SecurityOptions", system_cgroup_v2() ?
+		json_pack("[s, s, s]", "name=seccomp,profile=builtin", "name=rootless", "name=cgroupns") :
+		json_pack("[s, s]", "name=seccomp,profile=builtin", "name=rootless"));
+	json_set_new(j, "CDISpecDirs", json_array());
+	add_warnings(c, j);
+	return j;
+}
+
+/* --- version --------------------------------------------------------------------------------- */
+
+json_t *engine_version(struct engine *en)
+{
+	struct utsname u;
+	json_t *j = json_object(), *parts = json_array();
+	const char *arch;
+
+	uname(&u);
+	arch = go_arch(u.machine);
+	json_set_new(j, "Platform", json_pack("{s:s}", "Name", "Coracle"));
+	json_array_append_new(parts, json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}",
+		"Name", "Engine", "Version", ENGINE_VERSION, "Details", "ApiVersion", API_VERSION, "Arch", arch,
+		"BuildTime", "", "Experimental", "false", "GitCommit", CORACLE_VERSION, "GoVersion", "",
+		"KernelVersion", u.release, "MinAPIVersion", API_MIN_VERSION, "Os", "linux"));
+	json_array_append_new(parts, json_pack("{s:s, s:s, s:{s:s}}", "Name", "coracle", "Version",
+		CORACLE_VERSION, "Details", "StorageDriver", store_driver_name(&en->store)));
+	json_set_new(j, "Components", parts);
+	json_set_str(j, "Version", ENGINE_VERSION);
+	json_set_str(j, "ApiVersion", API_VERSION);
+	json_set_str(j, "MinAPIVersion", API_MIN_VERSION);
+	json_set_str(j, "GitCommit", CORACLE_VERSION);
+	json_set_str(j, "GoVersion", "");
+	json_set_str(j, "Os", "linux");
+	json_set_str(j, "Arch", arch);
+	json_set_str(j, "KernelVersion", u.release);
+	json_set_str(j, "BuildTime", "");
+	return j;
+}
+
+/* --- disk usage ------------------------------------------------------------------------------ */
+
+static json_t *disk_images(struct engine *en, int64_t *layers_size, struct err *e)
+{
+	cleanup_json json_t *none = json_object(), *layers = layer_list(&en->store);
+	struct layer_info info;
+	json_t *chain;
+	size_t i;
+
+	json_array_foreach(layers, i, chain)
+		if (!layer_stat(&en->store, json_string_value(chain), &info, NULL))
+			*layers_size += info.size;
+	return images_list_json(en->images, none, false, false, NULL, e);
+}
+
+json_t *engine_disk_usage(struct engine *en, const struct disk_usage_wanted *want, struct err *e)
+{
+	json_t *j = json_object(), *part;
+	int64_t layers_size = 0;
+
+	part = want->images ? disk_images(en, &layers_size, e) : json_null();
+	if (!part)
+		goto fail;
+	json_set_int(j, "LayersSize", layers_size);
+	json_set_new(j, "Images", part);
+	part = want->containers ? containers_disk_usage(en, e) : json_null();
+	if (!part)
+		goto fail;
+	json_set_new(j, "Containers", part);
+	part = want->volumes ? volumes_disk_usage(en, e) : json_null();
+	if (!part)
+		goto fail;
+	json_set_new(j, "Volumes", part);
+	json_set_new(j, "BuildCache", want->build_cache ? json_array() : json_null());
+	return j;
+fail:
+	json_decref(j);
+	return NULL;
+}
