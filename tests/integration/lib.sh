@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+#
+# tests/integration/lib.sh - what the scripts share: a user, an engine, images, and saying what
+# was found.  Sourced by each script, with CORACLE and TEST_TMP set by tests/run (made here when
+# a script is run by hand).
+#
+#   check NAME CMD...           ok if CMD succeeds
+#   check_fails NAME CMD...     ok if CMD fails
+#   check_out NAME WANT CMD...  ok if CMD's output (both streams) equals WANT
+#   check_has NAME PART CMD...  ok if CMD's output contains PART; its status does not matter
+#   check_status NAME N CMD...  ok if CMD's status is N
+#   ok NAME / not_ok NAME WHY / skip NAME WHY
+#
+#   as_user CMD...              run as the unprivileged user the engine belongs to
+#   engine_start [FLAG...]      start the engine as that user; sets DOCKER_HOST, engine_pid
+#   engine_stop                 SIGTERM, and wait for its end
+#   engine_kill PID...          kill -9 and wait for the end
+#   docker ARG...               the stock CLI, as that user
+#   our_docker ARG...           our client, as that user
+#   image_busybox               a rootfs tar of busybox, from the distribution's package; prints its path
+#   image_debian                the same of a small Debian with redis-server (cached in build/images)
+#   at_exit CMD                 run CMD when the script ends, last given first
+#
+# Nothing outlives a script: the engine, its containers and the user's processes are ended.
+set -u -o pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+: "${CORACLE:=$top/build/out/coracle}"
+if [ -z "${TEST_TMP:-}" ]; then
+	TEST_TMP=$(mktemp -d)
+	own_tmp=$TEST_TMP
+fi
+chmod 711 "$TEST_TMP"
+export LC_ALL=C
+
+# --- saying what was found ---------------------------------------------------------------------
+
+ok() { echo "ok - $1"; }
+not_ok() { echo "not ok - $1: ${2//$'\n'/ | }"; }
+skip() { echo "skip - $1: $2"; }
+
+run() { # CMD... -> $out, $status
+	out=$("$@" 2>&1 </dev/null)
+	status=$?
+	return 0
+}
+check() {
+	local name=$1
+	shift
+	run "$@"
+	if [ "$status" = 0 ]; then ok "$name"; else not_ok "$name" "status $status: $out"; fi
+}
+check_fails() {
+	local name=$1
+	shift
+	run "$@"
+	if [ "$status" != 0 ]; then ok "$name"; else not_ok "$name" "succeeded: $out"; fi
+}
+check_out() {
+	local name=$1 want=$2
+	shift 2
+	run "$@"
+	if [ "$out" = "$want" ]; then ok "$name"; else not_ok "$name" "status $status, got '$out', want '$want'"; fi
+}
+check_has() {
+	local name=$1 want=$2
+	shift 2
+	run "$@"
+	case $out in *"$want"*) ok "$name" ;; *) not_ok "$name" "status $status, '$want' is not in '$out'" ;; esac
+}
+check_status() {
+	local name=$1 want=$2
+	shift 2
+	run "$@"
+	if [ "$status" = "$want" ]; then ok "$name"; else not_ok "$name" "status $status, want $want: $out"; fi
+}
+
+# --- what happens at the end ---------------------------------------------------------------------
+
+exit_commands=()
+at_exit() { exit_commands=("$1" "${exit_commands[@]+"${exit_commands[@]}"}"); }
+finish() {
+	local status=$? c
+	for c in "${exit_commands[@]+"${exit_commands[@]}"}"; do eval "$c"; done
+	[ -z "${own_tmp:-}" ] || rm -rf "$own_tmp"
+	exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# --- the user ---------------------------------------------------------------------------------
+
+test_user=coracle-test
+if [ "$(id -u)" = 0 ]; then
+	if ! id "$test_user" >/dev/null 2>&1; then
+		useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh "$test_user"
+	fi
+	for f in /etc/subuid /etc/subgid; do
+		grep -q "^$test_user:" "$f" 2>/dev/null || echo "$test_user:1000000:65536" >>"$f"
+	done
+	test_uid=$(id -u "$test_user") test_gid=$(id -g "$test_user")
+else
+	test_user=$(id -un) test_uid=$(id -u) test_gid=$(id -g)
+fi
+test_home=$TEST_TMP/home xdg=$TEST_TMP/run
+mkdir -p "$test_home" "$xdg" "$TEST_TMP/bin"
+chmod 700 "$test_home" "$xdg"
+[ "$(id -u)" != 0 ] || chown "$test_uid:$test_gid" "$test_home" "$xdg"
+# The tree may lie where only root can read: the user runs a copy.
+cp "$CORACLE" "$TEST_TMP/bin/coracle"
+chmod 755 "$TEST_TMP/bin" "$TEST_TMP/bin/coracle"
+coracle=$TEST_TMP/bin/coracle
+
+as_user() {
+	local env=(env -i HOME="$test_home" USER="$test_user" LOGNAME="$test_user" LC_ALL=C TERM="${TERM:-dumb}"
+		XDG_RUNTIME_DIR="$xdg" DOCKER_HOST="unix://$xdg/docker.sock"
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups "${env[@]}" "$@"
+	else
+		"${env[@]}" "$@"
+	fi
+}
+
+# --- the engine ---------------------------------------------------------------------------------
+
+engine_log=$test_home/engine.log
+engine_pid=
+docker_cli=${DOCKER_CLI:-$(command -v docker || echo docker)}
+docker() { as_user "$docker_cli" "$@"; }
+our_docker() { as_user "$coracle" docker "$@"; }
+
+engine_start() {
+	cp "$top/tests/lib/ready.py" "$TEST_TMP/bin/ready.py"
+	chmod 755 "$TEST_TMP/bin/ready.py"
+	if ! as_user python3 "$TEST_TMP/bin/ready.py" "$test_home/engine.pid" "$engine_log" \
+		"$coracle" dockerd-rootless "$@"; then
+		not_ok "engine starts" "see the log"
+		return 1
+	fi
+	engine_pid=$(cat "$test_home/engine.pid")
+}
+# Wait for the end of a process that need not be a child.
+wait_gone() {
+	local pid
+	for pid; do
+		python3 -c 'import os, select, sys
+try: fd = os.pidfd_open(int(sys.argv[1]))
+except ProcessLookupError: sys.exit(0)
+sys.exit(0 if select.select([fd], [], [], 60)[0] else 1)' "$pid" || return 1
+	done
+}
+engine_stop() {
+	[ -n "$engine_pid" ] || return 0
+	kill -TERM "$engine_pid" 2>/dev/null
+	wait_gone "$engine_pid"
+	engine_pid=
+}
+engine_kill() {
+	kill -KILL "$@" 2>/dev/null
+	wait_gone "$@"
+}
+# Whatever of the user's is still there ends with the script: only ours, found by the copy it runs.
+end_all() {
+	engine_stop
+	local p
+	for p in /proc/[0-9]*; do
+		case $(readlink "$p/exe" 2>/dev/null) in
+		"$coracle"*) kill -KILL "${p#/proc/}" 2>/dev/null ;;
+		esac
+	done
+	# What containers wrote belongs to subordinate ids.
+	[ "$(id -u)" = 0 ] || as_user unshare --user --map-root-user --map-auto rm -rf "$test_home/.local" 2>/dev/null
+}
+at_exit end_all
+
+# --- images -------------------------------------------------------------------------------------
+
+images=$top/build/images
+image_busybox() {
+	local root=$TEST_TMP/busybox tar=$TEST_TMP/busybox.tar bb
+	[ ! -e "$tar" ] || { echo "$tar"; return; }
+	bb=$(command -v busybox) || { echo "busybox is not installed" >&2; return 1; }
+	mkdir -p "$root"/{bin,dev,etc,proc,sys,root,var,usr/bin} "$root/tmp"
+	chmod 1777 "$root/tmp"
+	cp "$bb" "$root/bin/busybox"
+	chroot_list=$("$bb" --list)
+	for a in $chroot_list; do [ "$a" = busybox ] || ln -s busybox "$root/bin/$a"; done
+	printf 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\nuser:x:1000:1000::/home:/bin/sh\n' >"$root/etc/passwd"
+	printf 'root:x:0:\ndaemon:x:1:\nuser:x:1000:\nextra:x:2000:user\n' >"$root/etc/group"
+	tar -C "$root" --owner=0 --group=0 --numeric-owner -cf "$tar" . && chmod 644 "$tar" && echo "$tar"
+}
+image_debian() {
+	local tar=$images/debian-redis.tar root=$TEST_TMP/debian
+	if [ ! -e "$tar" ]; then
+		[ "$(id -u)" = 0 ] || { echo "debootstrap needs root" >&2; return 1; }
+		mkdir -p "$images"
+		debootstrap --variant=minbase --include=redis-server "$(. /etc/os-release && echo "$VERSION_CODENAME")" \
+			"$root" >"$images/debootstrap.log" 2>&1 || { tail -5 "$images/debootstrap.log" >&2; return 1; }
+		rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+		tar -C "$root" --numeric-owner --xattrs --one-file-system -cf "$tar.tmp" . && mv "$tar.tmp" "$tar"
+		rm -rf "$root"
+	fi
+	chmod 644 "$tar"
+	echo "$tar"
+}
