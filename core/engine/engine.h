@@ -48,6 +48,9 @@ int engine_open(struct engine *en, struct config *config, struct err *e);
 /* Clean stop: containers get their stop signal and time, unless live-restore. */
 void engine_stop(struct engine *en);
 
+/* --- images: their users (see struct images_use) --- */
+size_t engine_image_use(void *engine, const char *image_id, char first[13], bool *running);
+
 /* --- system (system.c) --- */
 json_t *engine_info(struct engine *en);
 json_t *engine_version(struct engine *en);

@@ -3,12 +3,17 @@
  * core/image/image.h - image names, configs, and the store of images
  *
  * On disk: image/<64 hex>.json, the config byte for byte (its SHA-256 is the image's id), and
- * image/refs.json, one object: canonical reference ("docker.io/library/busybox:latest",
- * "host/repo@sha256:…") -> image id.  The table in memory is the truth while an engine runs; one
- * lock guards it, held for memory work only.
+ * image/refs.json: {"refs": {canonical reference: image id}, "images": {id: {"tagged": time,
+ * "parent": id}}}, canonical as in "docker.io/library/busybox:latest", "host/repo@sha256:…".  The
+ * table in memory is the truth while an engine runs; one lock guards it, held for memory work only.
  *
  * An image is there when its config is; its layers were committed before.  Removing goes the other
  * way.  A crash in between leaves layers nobody names: images_open() removes them.
+ *
+ * A layer lives as long as an image names it or somebody pinned it:
+ *   images_pin()	for a container's life, the layer its root filesystem stands on
+ *   images_hold()	for the time of an operation that makes layers or is about to pin one: nothing
+ *			is removed while any hold lasts
  */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
@@ -43,15 +48,27 @@ char *imgref_canonical(const struct imgref *r); /* "docker.io/library/busybox:la
 
 struct images;
 
-/* Load the table; removes layers no image and no container names (@keep: chain ids in use by
- * containers, an array of strings). */
+/* Load the table; removes layers no image and no container names. @keep: an array of strings, for
+ * each container the chain id its root filesystem stands on; they are pinned, once each time. */
 struct images *images_open(int datafd, struct store *store, const json_t *keep, struct err *e);
 void images_close(struct images *im);
 
-/* Make an image of config text whose layers are all committed; a second time is a success. @id gets
- * "sha256:…". ERR_CONFLICT if a layer is gone meanwhile (pull again). @digest: of the manifest, or NULL */
+/* While one or more holds last no layer is removed. May wait for a removal that has begun. */
+void images_hold(struct images *im);
+void images_unhold(struct images *im); /* the last one removes what became garbage meanwhile */
+/* Keep a layer and those below it, whatever becomes of its image; "" is no layer and a success.
+ * ERR_NOT_FOUND if it is not there any more. Calls pair: each unpin takes one pin back, and removes
+ * the layers that nothing names any more. To make a container: hold, resolve, pin, unhold. */
+int images_pin(struct images *im, const char *chain, struct err *e);
+void images_unpin(struct images *im, const char *chain);
+
+/* Make an image of config text whose layers are all committed (under a hold taken before they were);
+ * a second time is a success. @id gets "sha256:…". ERR_CONFLICT if a layer is not there. */
 int images_commit(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e);
-/* Point a reference (tag or digest) at an image. @e->kind ERR_NOT_FOUND if there is no such image. */
+/* The image it was made from (commit, the classic builder). */
+int images_set_parent(struct images *im, const char *id, const char *parent, struct err *e);
+/* Point a tag (":latest" if it has none) at an image, as `docker tag` does.  @e->kind ERR_NOT_FOUND
+ * if there is no such image. */
 int images_tag(struct images *im, const struct imgref *ref, const char *id, struct err *e);
 
 /* Image id by name, name:tag, digest reference, id or id prefix.
@@ -59,29 +76,69 @@ int images_tag(struct images *im, const struct imgref *ref, const char *id, stru
 int images_resolve(struct images *im, const char *name, char id[DIGEST_MAX], struct err *e);
 /* The parsed config (new reference), and its chain id of the top layer ("" if it has none). */
 json_t *images_config(struct images *im, const char *id, struct err *e);
+/* "linux/amd64", "linux/arm/v7"; to free(), NULL if there is no such image. */
+char *images_platform(struct images *im, const char *id);
 int images_top_layer(struct images *im, const char *id, char chain[DIGEST_MAX], struct err *e);
 
-/* Is it used by a container?  Calls back with the id; returns a malloc'ed text for the conflict
- * message ("container 0123456789ab") and whether it is running, or NULL. */
+/* Who uses an image?  Returns how many containers were made from it; if any, @first gets the first 12
+ * digits of the id of one of them, a running one if there is one, and *running whether it runs. */
 struct images_use {
-	char *(*container)(void *arg, const char *image_id, bool *running);
+	size_t (*containers)(void *arg, const char *image_id, char first[13], bool *running);
 	void *arg;
 };
 
-/* What the API's endpoints answer (new references); the meaning is that of API v1.51. */
-json_t *images_list_json(struct images *im, const json_t *filters, bool all, bool digests,
+/* What is told of a removal: action "untag" or "delete" of an image. */
+typedef void images_emit(void *arg, const char *action, const char *id);
+
+struct images_list {
+	const json_t *filters; /* {"name": ["value", …]} */
+	bool all;	       /* intermediate images too */
+	bool shared_size;
+};
+
+/* What the API's endpoints answer (new references), in the shape of the newest version. */
+json_t *images_list_json(struct images *im, const struct images_list *what,
 	const struct images_use *use, struct err *e);
 json_t *images_inspect_json(struct images *im, const char *name, struct err *e);
 json_t *images_history_json(struct images *im, const char *name, struct err *e);
-/* DELETE: report is the array of {"Untagged"} and {"Deleted"}; emit(arg, action, id, name) is called
- * for each "untag" and "delete" event. */
+/* DELETE: the array of {"Untagged"} and {"Deleted"}. */
 json_t *images_remove_json(struct images *im, const char *name, bool force, bool noprune,
-	const struct images_use *use, void (*emit)(void *arg, const char *action, const char *id, const char *name),
-	void *arg, struct err *e);
+	const struct images_use *use, images_emit *emit, void *arg, struct err *e);
 json_t *images_prune_json(struct images *im, const json_t *filters, const struct images_use *use,
-	void (*emit)(void *arg, const char *action, const char *id, const char *name), void *arg,
-	struct err *e);
+	images_emit *emit, void *arg, struct err *e);
+/* Sum of all layers' sizes, each once. */
+int64_t images_layers_size(struct images *im);
 size_t images_count(struct images *im);
+
+/* --- config changes (changes.c): import, commit ---------------------------------------------- */
+
+/* Apply one Dockerfile instruction (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD,
+ * STOPSIGNAL, USER, VOLUME, WORKDIR) to a container config, @config being its JSON object
+ * ("Cmd", "Env", …). ERR_INVALID with Docker's texts. */
+int image_config_change(json_t *config, const char *instruction, struct err *e);
+/* All of @changes, an array of strings of one or more lines each. */
+int image_config_changes(json_t *config, const json_t *changes, struct err *e);
+
+/* --- platforms ("linux/arm64/v8") ------------------------------------------------------------ */
+
+struct platform {
+	char os[16], arch[16], variant[16];
+};
+/* Parse and normalise as containerd's platforms package does (x86_64 is amd64, a lone architecture
+ * is one of linux); "" or NULL gives the host's. ERR_INVALID with Docker's text. */
+int platform_parse(const char *text, struct platform *p, struct err *e);
+void platform_host(struct platform *p);
+/* Does an image for @have run where @want is wanted? */
+bool platform_matches(const struct platform *want, const struct platform *have);
+char *platform_format(const struct platform *p); /* to free() */
+
+/* --- the built-in image ---------------------------------------------------------------------- */
+
+/* If @name means coracle:latest and that is not there, or was made by another binary than ours, make
+ * it; else do nothing. An image of that name that a user made is left alone. */
+int images_ensure_builtin(struct images *im, struct store *store, const char *name, struct err *e);
+/* Names to link to the binary in /bin, NULL-terminated; set by main() before anything else. */
+extern char **(*image_builtin_names)(void);
 
 /* --- workers: untrusted input is parsed in a process of its own ----------------------------- */
 
@@ -91,14 +148,19 @@ size_t images_count(struct images *im);
  * ({"status": …, "id": …, "progressDetail": …}), and ends with a result or an error.  It commits
  * layers itself (storage.h); the image and its tags are entered in the table by the engine.
  *
+ * A worker that ends without a word (killed, crashed) leaves drafts: whoever ran it removes them,
+ * they are named after it (struct store, draft_prefix).
+ *
  * Requests ("op"):
  *  {"op":"pull", "ref":"docker.io/library/busybox:latest", "platform":"linux/amd64"|null,
  *   "all_tags":bool, "auth":{"username","password","identitytoken","registrytoken"}|null,
  *   "config":{"insecure-registries":[…],"registry-mirrors":[…],"max-concurrent-downloads":3, …}}
  *  {"op":"load", "quiet":bool, "platform":…}	input: the archive (docker-archive or OCI layout, gzip or plain)
- *  {"op":"import", "changes":[…], "message":"…", "platform":…, "ref":…}	input: a root filesystem tar
+ *  {"op":"import", "config":{…}, "message":"…", "platform":…, "ref":…, "version":…}	input: a root filesystem tar
  *  {"op":"builtin"}				the image "coracle" made of this binary
- * Result: {"images":[{"config":"<text>", "refs":["canonical tag or digest ref", …], "digest":"sha256:…"}…]}
+ * Result: {"images":[{"config":"<text>", "refs":["canonical tag or digest ref", …], "digest":"sha256:…",
+ *   "parent":"sha256:…"}…]}; refs[0] is what was asked for.
+ * Lines that need the table are not the worker's: pull's "Status: …", load's "Loaded image: …".
  */
 struct worker_job {
 	const json_t *request;
@@ -110,7 +172,9 @@ struct worker_job {
 };
 /* Run it, blocking.  New reference to the result, or NULL with @e (nothing half-made is left). */
 json_t *worker_run(const struct worker_job *job, struct err *e);
-/* worker_run(), then enter what it made in @im; array of {"id":…, "refs":[…], "digest":…} */
+/* worker_run() under a hold, then enter what it made in @im. Array of {"id":…, "refs":[…], "digest":…,
+ * "changed":bool (refs[0] is new or pointed elsewhere), "moved":{reference: id it pointed to before}}. A
+ * digest reference that is there already stays where it is. */
 json_t *images_run_job(struct images *im, const struct worker_job *job, struct err *e);
 
 int worker_role_main(int argc, char **argv);

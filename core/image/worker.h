@@ -16,8 +16,12 @@ struct worker {
 
 /* Send one progress object to the client. Any thread. */
 void worker_progress(struct worker *w, json_t *obj_steal);
-/* {"status":status, "progressDetail":{…}, "id":id}; current < 0: no detail; id may be NULL. */
+/* What happens to @id (a layer, its first 12 digits): {"status":status, "progressDetail":{…},
+ * "progress":"[==>  ] 1MB/2MB", "id":id}; current < 0: the detail is {} and there is no bar. */
 void worker_status(struct worker *w, const char *id, const char *status, int64_t current, int64_t total);
+/* A line of text: {"status":"…", "id":id}; id may be NULL ("Pulling from library/busybox", "Digest: …"). */
+void worker_message(struct worker *w, const char *id, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The operations: a new reference to the result object, or NULL with @e. */
 json_t *worker_pull(struct worker *w, struct err *e);    /* core/image/pull.c, on core/registry */

@@ -32,6 +32,9 @@ struct store {
 	int driverfd;		     /* <data-root>/<driver>, owned */
 	char *root;		     /* the data-root's absolute path */
 	const struct driver *driver; /* overlay2, vfs, … */
+	char draft_prefix[24];	     /* names of drafts below tmp/ begin with it ("" or "w0123abcd-"); set
+				      * after store_open() by a worker, so that who runs it can remove
+				      * what it left when it died */
 	bool single_id;		     /* only one id is mapped: chown to others is skipped, remembered in user xattrs */
 };
 
