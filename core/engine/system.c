@@ -273,15 +273,11 @@ json_t *engine_version(struct engine *en)
 
 static json_t *disk_images(struct engine *en, int64_t *layers_size, struct err *e)
 {
-	cleanup_json json_t *none = json_object(), *layers = layer_list(&en->store);
-	struct layer_info info;
-	json_t *chain;
-	size_t i;
+	const struct images_list all = {.all = true, .shared_size = true};
+	const struct images_use use = {engine_image_use, en};
 
-	json_array_foreach(layers, i, chain)
-		if (!layer_stat(&en->store, json_string_value(chain), &info, NULL))
-			*layers_size += info.size;
-	return images_list_json(en->images, none, false, false, NULL, e);
+	*layers_size = images_layers_size(en->images);
+	return images_list_json(en->images, &all, &use, e);
 }
 
 json_t *engine_disk_usage(struct engine *en, const struct disk_usage_wanted *want, struct err *e)
