@@ -188,6 +188,22 @@ $(eval $(call objects,analyze,$(MUSL)/.done,$(CC),$(CPPFLAGS) $(STATIC_CFLAGS) -
 format:
 	clang-format -i $(CORE_C) $(APPLET_C) $(shell find core applets tests -name '*.h') $(UNIT_C) $(FUZZ_C)
 
+# The archive holds the commit, not the work tree, and every dependency's source.
+DIST := coracle-$(VERSION)
+dist:
+	@sh build/tools.sh build
+	+@$(MAKE) -f build/deps.mk fetch FLAVOUR=host PREFIX=$(OUT)/none CACHE='$(CACHE)' DEPS_MIRROR='$(DEPS_MIRROR)'
+	@sh build/dist.sh $(DIST) $(CACHE) $(OUT)/$(DIST).tar.gz \
+		$(foreach l,$(LIBS),$(l)-$($(l)_VERSION).tar $(foreach p,$($(l)_PATCHES),patches/$(firstword $(subst =, ,$(p)))))
+
+# A copy first: what is installed must not share an inode with something a user can write.
+PREFIX ?= /usr/local
+install: all
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@install -m 755 $(OUT)/coracle $(DESTDIR)$(PREFIX)/bin/.coracle.new
+	@mv -f $(DESTDIR)$(PREFIX)/bin/.coracle.new $(DESTDIR)$(PREFIX)/bin/coracle
+	@$(DESTDIR)$(PREFIX)/bin/coracle --install $(INSTALL_FLAGS) $(DESTDIR)$(PREFIX)/bin
+
 run:
 	@sh build/tools.sh build
 	+@bash build/run.sh '$(MAKE)'
@@ -195,8 +211,19 @@ run:
 help:
 	@sed -n 's/^#: //p' Makefile
 
-#: make               build/out/coracle, the static program (build/out/coracle.debug has symbols)
-#: make clean         remove build/out; make distclean also fetched and built dependencies
+#: make               build/out/coracle, the static program; coracle.debug beside it has symbols
+#: make run           build, start the engine as an unprivileged user, run the built-in image, clean up
+#: make test          install what the tests need (root) and run all; TESTS="unit fuzz" selects
+#: make test-quick    unit tests, static checks, quick integration tests
+#: make test-unit test-asan test-tsan   the unit tests, as shipped or with a sanitizer
+#: make asan tsan     build/out/asan/coracle, build/out/tsan/coracle
+#: make fuzz          every fuzz target for FUZZ_SECONDS (20)
+#: make check         the binary is static and small, each header compiles alone
+#: make analyze       gcc -fanalyzer over everything;  make format  clang-format over everything
+#: make install       into DESTDIR PREFIX/bin (/usr/local), with all links; INSTALL_FLAGS="-s -f"
+#: make dist          build/out/coracle-VERSION.tar.gz, dependency sources inside
+#: make clean         remove build/out;  make distclean  also build/deps and build/cache
+#: Variables: CC DEPS DEPS_MIRROR CACHE WERROR=1 V=1, see config.mk
 clean:
 	rm -rf $(OUT)
 distclean: clean

@@ -5,14 +5,18 @@
 #
 # usage: version.sh VERSION 'LIBRARY VERSION'...
 #
-# In a source archive the file .version holds the commit.  SOURCE_DATE_EPOCH, or the date of
+# In a source archive the file .version holds the commit and its date.  SOURCE_DATE_EPOCH, or the date of
 # the commit, is the build time, so that two builds of one commit are equal.
 set -eu
 version=$1
 shift
-commit=$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null ||
-	cat .version 2>/dev/null || echo unknown)
-when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+if [ -f .version ]; then
+	read -r commit when <.version
+else
+	commit=$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
+	when=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+fi
+when=${SOURCE_DATE_EPOCH:-$when}
 time=$(TZ=UTC0 date -d "@$when" +%Y-%m-%dT%H:%M:%S.000000000+00:00 2>/dev/null ||
 	echo 1970-01-01T00:00:00.000000000+00:00)
 libs=
