@@ -59,7 +59,8 @@ LDLIBS := -lseccomp -lbearssl -lz -ljansson
 # Static and not position-independent: no interpreter, no DYNAMIC section, no relocations to
 # process before main, the same pages shared by every process of the engine.
 STATIC_CFLAGS := -specs $(MUSL)/lib/musl-gcc.specs $(BASE_CFLAGS) -O2 $(HARDEN) -fno-pie -fno-plt \
-	-ffunction-sections -fdata-sections -fcf-protection=none
+	-ffunction-sections -fdata-sections -fcf-protection=none \
+	-ffile-prefix-map=$(MUSL)=deps -ffile-prefix-map=$(CURDIR)=.
 STATIC_LDFLAGS := -specs $(MUSL)/lib/musl-gcc.specs -static -no-pie -pthread \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=sha1
 HOST_CPPFLAGS := $(CPPFLAGS) -isystem $(HOST)/include

@@ -25,7 +25,7 @@ z_DIR := $(SRC)/zlib
 jansson_DIR := $(SRC)/jansson
 
 COMMON_CFLAGS := -O2 -g1 -pipe -ffunction-sections -fdata-sections -fstack-protector-strong \
-	-fstack-clash-protection -w
+	-fstack-clash-protection -w -ffile-prefix-map=$(PREFIX)=deps
 ifeq ($(FLAVOUR),musl)
 SPECS := -specs $(LIB)/musl-gcc.specs
 COMMON_CFLAGS += -fno-pie -fno-plt -fcf-protection=none
@@ -84,7 +84,8 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 $(LIBC): $(SRC)/musl/.ready
 	@echo "  DEP     musl $(musl_VERSION)"
 	@cd $(SRC)/musl && ./configure --disable-shared --prefix=$(PREFIX) --syslibdir=$(LIB) \
-		--enable-wrapper=gcc CC='$(CC)' CFLAGS='-O2 -pipe -fno-pie -fcf-protection=none -g1' >config.log 2>&1 || \
+		--enable-wrapper=gcc CC='$(CC)' CFLAGS='-O2 -pipe -fno-pie -fcf-protection=none -g1 \
+		-ffile-prefix-map=$(PREFIX)=deps' >config.log 2>&1 || \
 		{ tail -n 5 config.log >&2; exit 1; }
 	@$(MAKE) -s -C $(SRC)/musl >/dev/null
 	@$(MAKE) -s -C $(SRC)/musl install >/dev/null
