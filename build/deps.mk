@@ -81,11 +81,11 @@ $(foreach l,$(LIBS),$(eval $(call unpack,$(l))))
 ifeq ($(FLAVOUR),musl)
 LIBC := $(LIB)/.musl
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+MUSL_CFLAGS := -O2 -pipe -w -g1 -fno-pie -fcf-protection=none -ffile-prefix-map=$(PREFIX)=deps
 $(LIBC): $(SRC)/musl/.ready
 	@echo "  DEP     musl $(musl_VERSION)"
 	@cd $(SRC)/musl && ./configure --disable-shared --prefix=$(PREFIX) --syslibdir=$(LIB) \
-		--enable-wrapper=gcc CC='$(CC)' CFLAGS='-O2 -pipe -fno-pie -fcf-protection=none -g1 \
-		-ffile-prefix-map=$(PREFIX)=deps' >config.log 2>&1 || \
+		--enable-wrapper=gcc CC='$(CC)' CFLAGS='$(MUSL_CFLAGS)' >config.log 2>&1 || \
 		{ tail -n 5 config.log >&2; exit 1; }
 	@$(MAKE) -s -C $(SRC)/musl >/dev/null
 	@$(MAKE) -s -C $(SRC)/musl install >/dev/null
