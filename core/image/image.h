@@ -23,7 +23,7 @@
 #include "base/sha256.h"
 #include "storage/storage.h"
 
-#define IMGREF_MAX 255 /* bytes of a repository name with its host, as in Docker */
+#define IMGREF_MAX 255 /* bytes of a repository name without its host, as in Docker */
 
 /* --- references --------------------------------------------------------------------------- */
 
@@ -39,6 +39,10 @@ struct imgref { /* owned strings; imgref_release() */
  * digest was given.  Errors carry Docker's texts ("invalid reference format", …), ERR_INVALID. */
 int imgref_parse(const char *text, struct imgref *r, struct err *e);
 void imgref_release(struct imgref *r);
+/* Give it that tag, or (the API's "tag" parameter of a pull) the digest that stands there instead.
+ * ERR_INVALID "invalid tag format". */
+int imgref_set_tag(struct imgref *r, const char *tag, struct err *e);
+int imgref_set_tag_or_digest(struct imgref *r, const char *text, struct err *e);
 void imgref_default_tag(struct imgref *r);
 char *imgref_familiar(const struct imgref *r); /* "busybox:latest", "host/x@sha256:…"; to free() */
 char *imgref_familiar_repo(const struct imgref *r);
