@@ -130,13 +130,15 @@ static int parse_unix(const char *p, int64_t *real_ns)
 		return -1;
 	for (; *p >= '0' && *p <= '9'; p++) {
 		s = s * 10 + *p - '0';
-		if (s > INT64_MAX / NS_PER_S / 10)
+		if (s >= INT64_MAX / NS_PER_S)
 			return -1;
 	}
 	if (*p == '.' && (p++, fraction(&p, &ns)))
 		return -1;
+	if (*p)
+		return -1;
 	*real_ns = (s * NS_PER_S + ns) * (negative ? -1 : 1);
-	return *p ? -1 : 0;
+	return 0;
 }
 
 int clock_parse(const char *text, int64_t *real_ns)
@@ -144,8 +146,9 @@ int clock_parse(const char *text, int64_t *real_ns)
 	const char *p = text;
 	struct tm tm = {0};
 	int offset = 0;
+	int y, mon, day;
 	long ns = 0;
-	int y, mon;
+	int64_t s;
 
 	if (strlen(text) < 10 || text[4] != '-' || text[7] != '-')
 		return parse_unix(text, real_ns);
@@ -164,7 +167,7 @@ int clock_parse(const char *text, int64_t *real_ns)
 			return -1;
 		if (*p && zone(&p, &offset))
 			return -1;
-		if (*p || tm.tm_hour > 24 || tm.tm_min > 59 || tm.tm_sec > 60)
+		if (*p || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
 			return -1;
 	}
 	if (!strcmp(text, CLOCK_ZERO)) {
@@ -173,7 +176,11 @@ int clock_parse(const char *text, int64_t *real_ns)
 	}
 	if (y < 1678 || y > 2261) /* beyond what 64 bits of nanoseconds hold */
 		return -1;
-	*real_ns = ((int64_t)timegm(&tm) - offset) * NS_PER_S + ns;
+	day = tm.tm_mday;
+	s = timegm(&tm);
+	if (tm.tm_mday != day) /* the 30th of February became the 1st of March */
+		return -1;
+	*real_ns = (s - offset) * NS_PER_S + ns;
 	return 0;
 }
 

@@ -192,6 +192,7 @@ void proc_die_with_parent(pid_t parent)
 struct start {
 	void (*fn)(void *);
 	void *arg;
+	char name[16]; /* TASK_COMM_LEN */
 };
 
 static void *thread_main(void *p)
@@ -199,6 +200,8 @@ static void *thread_main(void *p)
 	struct start s = *(struct start *)p;
 
 	free(p);
+	/* By the thread itself: it is detached, for others its handle may be gone already. */
+	pthread_setname_np(pthread_self(), s.name);
 	s.fn(s.arg);
 	return NULL;
 }
@@ -210,7 +213,8 @@ int thread_start(const char *name, void (*fn)(void *), void *arg, size_t stack_k
 	pthread_t t;
 	int rc;
 
-	*s = (struct start){fn, arg};
+	*s = (struct start){.fn = fn, .arg = arg};
+	snprintf(s->name, sizeof(s->name), "%s", name);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 #ifdef __SANITIZE_ADDRESS__
@@ -221,8 +225,6 @@ int thread_start(const char *name, void (*fn)(void *), void *arg, size_t stack_k
 	pthread_attr_destroy(&attr);
 	if (rc)
 		free(s);
-	else
-		pthread_setname_np(t, name);
 	return rc;
 }
 
