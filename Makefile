@@ -12,7 +12,8 @@ include config.mk
 .SUFFIXES:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+# All cores, unless -j says otherwise: what is given on the command line wins over this.
+ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 Q := $(if $(V),,@)
@@ -206,8 +207,7 @@ install: all
 	@$(DESTDIR)$(PREFIX)/bin/coracle --install $(INSTALL_FLAGS) $(DESTDIR)$(PREFIX)/bin
 
 run:
-	@sh build/tools.sh build
-	+@bash build/run.sh '$(MAKE)'
+	+@bash build/run.sh "$(MAKE)"
 
 help:
 	@sed -n 's/^#: //p' Makefile
