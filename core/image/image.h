@@ -82,6 +82,8 @@ int images_resolve(struct images *im, const char *name, char id[DIGEST_MAX], str
 json_t *images_config(struct images *im, const char *id, struct err *e);
 /* "linux/amd64", "linux/arm/v7"; to free(), NULL if there is no such image. */
 char *images_platform(struct images *im, const char *id);
+/* Its labels (new reference): an object, empty if there are none or there is no such image. */
+json_t *images_labels(struct images *im, const char *id);
 int images_top_layer(struct images *im, const char *id, char chain[DIGEST_MAX], struct err *e);
 
 /* Who uses an image?  Returns how many containers were made from it; if any, @first gets the first 12
@@ -132,8 +134,9 @@ struct platform {
  * is one of linux); "" or NULL gives the host's. ERR_INVALID with Docker's text. */
 int platform_parse(const char *text, struct platform *p, struct err *e);
 void platform_host(struct platform *p);
-/* Does an image for @have run where @want is wanted? */
-bool platform_matches(const struct platform *want, const struct platform *have);
+/* How well does an image for @have run where @want is wanted?  -1: not at all; 0: made for it; else
+ * the smaller the better (an older variant, amd64's 386). */
+int platform_rank(const struct platform *want, const struct platform *have);
 char *platform_format(const struct platform *p); /* to free() */
 
 /* --- the built-in image ---------------------------------------------------------------------- */
@@ -170,7 +173,10 @@ struct worker_job {
 	const json_t *request;
 	struct store *store;
 	int input;				  /* borrowed, -1: none */
-	int cancel;				  /* poll()able: readable or HUP means the client went away; -1: none */
+	/* Or the input comes from here, called by the thread that runs the job: a count, 0 at the end, -1
+	 * with @e (the job fails). NULL: none. May block; progress waits meanwhile. */
+	ssize_t (*feed)(void *arg, void *p, size_t n, struct err *e);
+	int cancel;				  /* a hang-up here (the client's socket) stops it; -1: none */
 	int (*progress)(void *arg, const char *json, size_t n); /* one object's text; -1 stops the worker */
 	void *arg;
 };

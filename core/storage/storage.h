@@ -67,6 +67,9 @@ int layer_stat(const struct store *s, const char *chain, struct layer_info *info
 /* Chain ids of all layers, as an array of strings. */
 json_t *layer_list(const struct store *s);
 int layer_remove(struct store *s, const char *chain, struct err *e);
+/* What inspect shows as GraphDriver.Data: {"LowerDir", "MergedDir", "UpperDir", "WorkDir"} with
+ * overlay2, or null. */
+json_t *layer_graph(const struct store *s, const char *chain);
 
 /* May layers of one image be unpacked in any order, side by side (overlay2), or does a draft need
  * its parent committed before (vfs)? */
