@@ -125,6 +125,8 @@ static enum endpoint_verdict attempt(struct endpoint *ep, void *arg, struct err 
 		return EP_NEXT;
 	if (rs.head.status == 200 || rs.head.status == 206) {
 		rc = receive(b, &rs, e);
+		if (rc && !b->final)
+			err_wrap(e, "reading from %s", rs.url.host);
 	} else {
 		/* A busy server may recover; a refusal stays one. */
 		b->final = rs.head.status < 500 && rs.head.status != 408;

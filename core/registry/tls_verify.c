@@ -128,8 +128,8 @@ static void explain(struct tls_verify *v, unsigned code, const struct x509_cert 
 		return;
 	if (v->trust->n_anchors)
 		err_hint(&v->why, "put the registry's CA certificate into "
-			"~/.config/docker/certs.d/HOST:PORT/ca.crt, or name the registry in "
-			"insecure-registries of daemon.json");
+			"~/.config/docker/certs.d/%s/ca.crt, or name the registry in "
+			"insecure-registries of daemon.json", v->trust->host);
 	else
 		err_hint(&v->why, "no CA certificates were found on this machine: install "
 			"ca-certificates, or set SSL_CERT_FILE to a bundle");

@@ -337,6 +337,7 @@ struct tls_trust *tls_trust_load(const char *host, bool verify, struct err *e)
 {
 	struct tls_trust *t = xcalloc(1, sizeof(*t));
 
+	t->host = xstrdup(host);
 	t->verify = verify;
 	if (!verify)
 		return t;
@@ -360,5 +361,6 @@ void tls_trust_free(struct tls_trust *t)
 	}
 	free(t->anchors);
 	identity_release(&t->identity);
+	free(t->host);
 	free(t);
 }

@@ -17,6 +17,7 @@ struct tls_identity { /* a client certificate with its key */
 };
 
 struct tls_trust {
+	char *host;  /* whose certs.d was read */
 	bool verify; /* false: an insecure registry; any certificate will do */
 	br_x509_trust_anchor *anchors;
 	size_t n_anchors;

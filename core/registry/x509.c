@@ -28,7 +28,7 @@ enum {
 	NAME_IP = 0x87,	       /* iPAddress */
 };
 
-/* Take one element off the front of @in.  @whole may be NULL. */
+/* Take one element off the front of @in, which @value must not alias.  @whole may be NULL. */
 static int der_take(struct span *in, int *tag, struct span *value, struct span *whole)
 {
 	const unsigned char *p = (const unsigned char *)in->p;
@@ -136,7 +136,7 @@ static int parse_extensions(struct span list, struct x509_cert *c)
 
 int x509_parse(struct span der, struct x509_cert *c)
 {
-	struct span cert, tbs, v, validity;
+	struct span cert, tbs, v, list, validity;
 	int tag;
 
 	memset(c, 0, sizeof(*c));
@@ -158,7 +158,7 @@ int x509_parse(struct span der, struct x509_cert *c)
 			return -1;
 		if (tag != DER_EXTENSIONS)
 			continue;
-		if (der_want(&v, DER_SEQUENCE, &v, NULL) || parse_extensions(v, c))
+		if (der_want(&v, DER_SEQUENCE, &list, NULL) || parse_extensions(list, c))
 			return -1;
 	}
 	return 0;
