@@ -14,7 +14,8 @@
 #include "applets.h"
 
 /*        name      main              keep */
-#define ROLES(X)
+#define ROLES(X) \
+	X("unpack",  unpack_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
 ROLES(X)
