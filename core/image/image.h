@@ -118,11 +118,10 @@ size_t images_count(struct images *im);
 
 /* --- config changes (changes.c): import, commit ---------------------------------------------- */
 
-/* Apply one Dockerfile instruction (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD,
- * STOPSIGNAL, USER, VOLUME, WORKDIR) to a container config, @config being its JSON object
- * ("Cmd", "Env", …). ERR_INVALID with Docker's texts. */
-int image_config_change(json_t *config, const char *instruction, struct err *e);
-/* All of @changes, an array of strings of one or more lines each. */
+/* Apply Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL,
+ * USER, VOLUME, WORKDIR) to a container config, @config being its JSON object ("Cmd", "Env", …).
+ * @changes: an array of strings of one or more lines each, or NULL. -1 with @config partly changed,
+ * ERR_INVALID and Docker's text. */
 int image_config_changes(json_t *config, const json_t *changes, struct err *e);
 
 /* --- platforms ("linux/arm64/v8") ------------------------------------------------------------ */
