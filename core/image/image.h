@@ -141,8 +141,9 @@ char *platform_format(const struct platform *p); /* to free() */
 /* --- the built-in image ---------------------------------------------------------------------- */
 
 /* If @name means coracle:latest and that is not there, or was made by another binary than ours, make
- * it; else do nothing. An image of that name that a user made is left alone. */
-int images_ensure_builtin(struct images *im, struct store *store, const char *name, struct err *e);
+ * it; else do nothing. An image of that name that a user made is left alone. For who is about to make a
+ * container of @name, before images_resolve(). Blocks for the time a worker takes (some 100 ms). */
+int images_ensure_builtin(struct images *im, const char *name, const struct images_use *use, struct err *e);
 /* Names to link to the binary in /bin, NULL-terminated; set by main() before anything else. */
 extern char **(*image_builtin_names)(void);
 
