@@ -13,6 +13,7 @@
 #include "engine/images.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* --- a streaming answer ------------------------------------------------------------------------------ */
 
@@ -297,6 +298,49 @@ static void load(struct http *h)
 	}
 }
 
+/* --- save ------------------------------------------------------------------------------------------------ */
+
+static int stream_bytes(void *arg, const char *p, size_t n)
+{
+	struct http *h = arg;
+
+	if (!http_streaming(h) && http_stream_begin(h, 200, "application/x-tar"))
+		return -1;
+	return http_stream_write(h, p, n);
+}
+
+static void save_names(struct http *h, char *const names[])
+{
+	struct err e = ERR_INIT;
+	struct platform p;
+	bool given, begun = false;
+
+	if (json_platform(h, 48, &p, &given, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (!engine_image_save(http_engine(h), names, given ? &p : NULL, stream_bytes, h, &begun, &e))
+		return;
+	/* Half an archive must not look like a whole one: no last chunk. */
+	if (begun)
+		shutdown(http_fd(h), SHUT_RDWR);
+	else
+		http_fail(h, &e);
+}
+
+static void save_one(struct http *h)
+{
+	char *name = xstrdup(http_var(h, 0)), *const names[] = {name, NULL};
+
+	save_names(h, names);
+	free(name);
+}
+
+static void save_several(struct http *h)
+{
+	save_names(h, http_query_all(h, "names"));
+}
+
 /* --- create: pull and import -------------------------------------------------------------------------------- */
 
 static int base64_digit(char c)
@@ -472,11 +516,6 @@ static void not_here(struct http *h, const char *what)
 	http_fail(h, &e);
 }
 
-static void save(struct http *h)
-{
-	not_here(h, "saving images");
-}
-
 static void push(struct http *h)
 {
 	not_here(h, "pushing images");
@@ -501,8 +540,8 @@ static void build_prune(struct http *h)
 const struct route routes_images[] = {
 	{"GET", "/images/json", list},
 	{"GET", "/images/search", search},
-	{"GET", "/images/get", save},
-	{"GET", "/images/{*}/get", save},
+	{"GET", "/images/get", save_several},
+	{"GET", "/images/{*}/get", save_one},
 	{"GET", "/images/{*}/history", history},
 	{"GET", "/images/{*}/json", inspect},
 	{"POST", "/images/load", load},

@@ -8,8 +8,13 @@
  *   what happened, as other clients act on them at once.
  */
 #include "engine/images.h"
+#include "base/fs.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* --- telling ------------------------------------------------------------------------------------- */
 
@@ -197,6 +202,98 @@ int engine_image_import(struct engine *en, const struct image_import *what, cons
 		return -1;
 	engine_image_event(en, "import", id, id);
 	return 0;
+}
+
+/* --- save ------------------------------------------------------------------------------------------- */
+
+#define SAVE_CHUNK (128 << 10)
+#define SAVE_STACK (512 << 10) /* packing walks trees */
+
+struct save {
+	struct archive *archive;
+	int out; /* the writer's end, owned by it */
+	int rc;
+	struct err e;
+};
+
+static void *save_main(void *arg)
+{
+	struct save *s = arg;
+
+	s->rc = images_archive_write(s->archive, s->out, &s->e);
+	fd_close(&s->out);
+	return NULL;
+}
+
+/* The archive is written to a descriptor, by a thread; from there it goes to @put. */
+static int save_through(struct save *s, int (*put)(void *arg, const char *p, size_t n), void *arg, bool *begun,
+	struct err *e)
+{
+	cleanup_free char *chunk = xmalloc(SAVE_CHUNK);
+	int p[2], rc, gone = 0;
+	pthread_attr_t attr;
+	pthread_t thread;
+	ssize_t n;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p))
+		return err_set(e, errno, "making a pipe");
+	s->out = p[1];
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, SAVE_STACK);
+	rc = pthread_create(&thread, &attr, save_main, s);
+	pthread_attr_destroy(&attr);
+	if (rc) {
+		close(p[0]);
+		close(p[1]);
+		return err_set(e, rc, "starting a thread");
+	}
+	while (!gone && (n = read(p[0], chunk, SAVE_CHUNK)) > 0) {
+		*begun = true;
+		gone = put(arg, chunk, (size_t)n);
+	}
+	close(p[0]); /* a writer nobody reads from ends */
+	pthread_join(thread, NULL);
+	if (gone)
+		return err_set(e, ECANCELED, "the client has gone");
+	if (s->rc)
+		*e = s->e;
+	return s->rc;
+}
+
+/* Only for the platform asked for, if one is. */
+static int check_saved(struct engine *en, const json_t *ids, const struct platform *want, struct err *e)
+{
+	cleanup_free char *text = platform_format(want);
+	const json_t *id;
+	size_t i;
+
+	json_array_foreach(ids, i, id)
+		if (engine_image_check_platform(en, json_string_value(id), want, NULL))
+			return err_set(e, 0, "no suitable export target found for platform %s", text);
+	return 0;
+}
+
+int engine_image_save(struct engine *en, char *const names[], const struct platform *platform,
+	int (*put)(void *arg, const char *p, size_t n), void *arg, bool *begun, struct err *e)
+{
+	struct save s = {.archive = images_archive_new(en->images, names, e), .out = -1, .e = ERR_INIT};
+	cleanup_json json_t *ids = NULL;
+	const json_t *id;
+	size_t i;
+	int rc;
+
+	*begun = false;
+	if (!s.archive)
+		return -1;
+	ids = images_archive_ids(s.archive);
+	rc = platform ? check_saved(en, ids, platform, e) : 0;
+	if (!rc)
+		rc = save_through(&s, put, arg, begun, e);
+	images_archive_free(s.archive);
+	json_array_foreach(ids, i, id)
+		if (!rc)
+			engine_image_event(en, "save", json_string_value(id), json_string_value(id));
+	return rc;
 }
 
 /* --- names and removal ------------------------------------------------------------------------------ */

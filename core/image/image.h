@@ -116,6 +116,17 @@ json_t *images_prune_json(struct images *im, const json_t *filters, const struct
 int64_t images_layers_size(struct images *im);
 size_t images_count(struct images *im);
 
+/* --- save (save.c) ------------------------------------------------------------------------------ */
+
+/* Images by name (of a lone repository all tags), id or id prefix; found and held until it is freed.
+ * NULL with @e in Docker's words. */
+struct archive;
+struct archive *images_archive_new(struct images *im, char *const names[], struct err *e);
+void images_archive_free(struct archive *a);
+json_t *images_archive_ids(const struct archive *a); /* array of image ids, new reference */
+/* Write the archive, once. Blocks on @fd and on disk. */
+int images_archive_write(struct archive *a, int fd, struct err *e);
+
 /* --- config changes (changes.c): import, commit ---------------------------------------------- */
 
 /* Apply Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL,
