@@ -11,6 +11,7 @@
  *   full.  SIGTERM and SIGINT end it (as PID 1 nothing else would).
  */
 #include "applets.h"
+#include "version.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -375,6 +376,8 @@ int hello_main(int argc, char **argv)
 		return hello_serve(argv[2]);
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		buf_adds(&text, help);
+	} else if (argc == 2 && !strcmp(argv[1], "--version")) {
+		buf_addf(&text, "hello (coracle %s, %s)\n", CORACLE_VERSION, CORACLE_COMMIT);
 	} else if (argc > 1) {
 		fprintf(stderr, "hello: %s '%s'; try 'hello --help'\n",
 			strcmp(argv[1], "--serve") ? "unknown argument" : "one port must follow", argv[1]);
