@@ -120,6 +120,7 @@ static const struct {
 	const char *name;
 	json_t *(*run)(struct worker *w, struct err *e);
 } ops[] = {
+	{"pull", worker_pull},
 	{"load", worker_load},
 	{"import", worker_import},
 	{"builtin", worker_builtin},
