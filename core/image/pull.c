@@ -33,6 +33,7 @@ struct puller {
 	struct registry *registry;
 	struct imgref ref;	/* of the tag at hand */
 	struct platform want;
+	char *want_text; /* as asked for, for messages */
 	int parallel;
 	json_t *images; /* of the result */
 };
@@ -60,9 +61,8 @@ static int translate(const struct puller *p, struct err *e)
 
 static int no_match(const struct puller *p, struct err *e)
 {
-	cleanup_free char *text = platform_format(&p->want);
-
-	return err_kind(e, ERR_NOT_FOUND, "no matching manifest for %s in the manifest list entries", text);
+	return err_kind(e, ERR_NOT_FOUND, "no matching manifest for %s in the manifest list entries",
+		p->want_text);
 }
 
 /* --- what is there already --- */
@@ -283,6 +283,28 @@ static int pull_all_tags(struct puller *p, struct err *e)
 
 /* --- the operation --- */
 
+/* Where nobody asked for a platform: the best this CPU runs (the x86-64 psABI's levels). */
+static void use_cpu_level(struct platform *p)
+{
+#if defined(__x86_64__)
+	const char *level = "";
+
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
+		__builtin_cpu_supports("popcnt"))
+		level = "v2";
+	if (*level && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+		__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma"))
+		level = "v3";
+	if (level[0] && level[1] == '3' && __builtin_cpu_supports("avx512f") &&
+		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+		level = "v4";
+	if (!strcmp(p->arch, "amd64") && !*p->variant)
+		snprintf(p->variant, sizeof(p->variant), "%s", level);
+#endif
+}
+
 static int prepare(struct puller *p, struct err *e)
 {
 	const json_t *request = p->w->request, *config = json_obj(request, "config");
@@ -296,6 +318,9 @@ static int prepare(struct puller *p, struct err *e)
 		imgref_default_tag(&p->ref);
 	if (platform_parse(platform, &p->want, e))
 		return -1;
+	p->want_text = platform_format(&p->want);
+	if (!*platform)
+		use_cpu_level(&p->want);
 	p->parallel = parallel < 1 ? PARALLEL : parallel > 100 ? 100 : (int)parallel;
 	registry_config_init(&c, config, json_obj(request, "auth"));
 	p->registry = registry_open(p->ref.host, &c, e);
@@ -317,5 +342,6 @@ json_t *worker_pull(struct worker *w, struct err *e)
 	json_decref(p.images);
 	registry_close(p.registry);
 	imgref_release(&p.ref);
+	free(p.want_text);
 	return result;
 }
