@@ -56,6 +56,18 @@ fail:
 	_exit(127);
 }
 
+/* A process that nobody here has to reap: its parent, in between, ends as soon as it has exec'ed. */
+static void child_exec_detached(char *const argv[], const int *fds, size_t n, volatile int *failed)
+{
+	pid_t p = vfork();
+
+	if (!p)
+		child_exec(argv, fds, n, failed);
+	if (p < 0)
+		*failed = errno;
+	_exit(0);
+}
+
 /* Descriptors that sit in the parking range would be overwritten there: give them others. */
 static int lift(const int *fds, size_t n, int *lifted)
 {
@@ -74,6 +86,7 @@ int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *p
 {
 	char *args[32] = {(char *)(uintptr_t) "coracle"};
 	volatile int failed = 0, rc = -1; /* volatile: vfork returns twice */
+	bool detached = !pid && !pidfd;
 	int lifted[FDS_MAX], fd;
 	sigset_t all, old;
 	size_t i;
@@ -94,15 +107,18 @@ int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *p
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	p = vfork();
-	if (!p)
+	if (!p && detached)
+		child_exec_detached(args, lifted, n, &failed);
+	else if (!p)
 		child_exec(args, lifted, n, &failed);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (p < 0) {
 		err_set(e, errno, "starting %s", argv[0]);
 		goto out;
 	}
-	if (failed) {
+	if (failed || detached)
 		waitpid(p, NULL, 0);
+	if (failed) {
 		err_set(e, failed, "starting %s: executing /proc/self/exe", argv[0]);
 		goto out;
 	}
