@@ -33,11 +33,11 @@ struct tar_sparse {
 
 struct tar_entry {
 	char type; /* '0' file, '1' hard link, '2' symlink, '3' '4' devices, '5' directory, '6' fifo */
-	char *path; /* as the archive has it; NUL-free */
-	char *link; /* target of a link, else "" */
+	const char *path; /* as the archive has it; NUL-free */
+	const char *link; /* target of a link, else "" (or, for the writer, NULL) */
 	mode_t mode; /* permission bits */
 	uint32_t uid, gid;
-	char *uname, *gname;
+	const char *uname, *gname; /* for the writer: may be NULL */
 	int64_t size; /* bytes of data that follow in the archive */
 	int64_t real_size; /* size of the file: differs when sparse */
 	int64_t mtime_ns, atime_ns; /* atime_ns INT64_MIN: not told */

@@ -45,6 +45,7 @@ struct tar_reader {
 	struct tar_entry entry;
 	struct pax pax;
 	struct buf pax_text, long_name, long_link;
+	char *texts[4]; /* what the entry's strings point to */
 };
 
 struct tar_reader *tar_reader_new(struct stream *in)
@@ -66,10 +67,10 @@ static void reset(struct tar_reader *t)
 {
 	size_t i;
 
-	free(t->entry.path);
-	free(t->entry.link);
-	free(t->entry.uname);
-	free(t->entry.gname);
+	for (i = 0; i < ARRAY_SIZE(t->texts); i++) {
+		free(t->texts[i]);
+		t->texts[i] = NULL;
+	}
 	for (i = 0; i < t->entry.n_xattrs; i++) {
 		free(t->entry.xattrs[i].name);
 		free(t->entry.xattrs[i].value);
@@ -270,27 +271,31 @@ static char *header_name(const struct tar_header *h)
 	return xasprintf("%.*s/%.*s", (int)prefix.n, prefix.p, (int)name.n, name.p);
 }
 
+/* A text that pax, or else the header, told. */
+static char *text_of(struct span pax, const char *field, size_t n)
+{
+	return span_dup(pax.n ? pax : tar_text(field, n));
+}
+
 static int names(struct tar_reader *t, struct err *e)
 {
+	bool has_owners = is_ustar(&t->h) || is_gnu(&t->h);
 	struct tar_entry *en = &t->entry;
-	struct span s;
 
 	if (t->long_name.n)
-		en->path = xstrdup(t->long_name.p);
+		t->texts[0] = xstrdup(t->long_name.p);
 	else if (t->pax.sparse_name.n)
-		en->path = span_dup(t->pax.sparse_name);
+		t->texts[0] = span_dup(t->pax.sparse_name);
 	else
-		en->path = t->pax.path.n ? span_dup(t->pax.path) : header_name(&t->h);
-	if (t->long_link.n)
-		en->link = xstrdup(t->long_link.p);
-	else if (t->pax.linkpath.n)
-		en->link = span_dup(t->pax.linkpath);
-	else
-		en->link = span_dup(tar_text(t->h.linkname, sizeof(t->h.linkname)));
-	s = t->pax.uname.n ? t->pax.uname : tar_text(t->h.uname, sizeof(t->h.uname));
-	en->uname = span_dup(is_ustar(&t->h) || is_gnu(&t->h) ? s : t->pax.uname);
-	s = t->pax.gname.n ? t->pax.gname : tar_text(t->h.gname, sizeof(t->h.gname));
-	en->gname = span_dup(is_ustar(&t->h) || is_gnu(&t->h) ? s : t->pax.gname);
+		t->texts[0] = t->pax.path.n ? span_dup(t->pax.path) : header_name(&t->h);
+	t->texts[1] = t->long_link.n ? xstrdup(t->long_link.p) :
+				       text_of(t->pax.linkpath, t->h.linkname, sizeof(t->h.linkname));
+	t->texts[2] = text_of(t->pax.uname, t->h.uname, has_owners ? sizeof(t->h.uname) : 0);
+	t->texts[3] = text_of(t->pax.gname, t->h.gname, has_owners ? sizeof(t->h.gname) : 0);
+	en->path = t->texts[0];
+	en->link = t->texts[1];
+	en->uname = t->texts[2];
+	en->gname = t->texts[3];
 	if (strlen(en->path) > TAR_PATH_MAX || strlen(en->link) > TAR_PATH_MAX)
 		return err_kind(e, ERR_INVALID, "name in the archive is longer than %d bytes: %.40s...",
 			TAR_PATH_MAX, strlen(en->path) > TAR_PATH_MAX ? en->path : en->link);

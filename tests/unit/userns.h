@@ -71,6 +71,7 @@ static inline void in_userns(void (*fn)(void *), void *arg)
 
 	if (pipe2(ready, O_CLOEXEC) || pipe2(go, O_CLOEXEC))
 		abort();
+	tmp_path(); /* ours, so that we remove it */
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
