@@ -233,8 +233,8 @@ int thread_start(const char *name, void (*fn)(void *), void *arg, size_t stack_k
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-#ifdef __SANITIZE_ADDRESS__
-	stack_kb = stack_kb < 1024 ? 1024 : stack_kb; /* red zones widen every frame */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	stack_kb = stack_kb < 1024 ? 1024 : stack_kb; /* red zones widen every frame, and their own data lies there too */
 #endif
 	pthread_attr_setstacksize(&attr, stack_kb * 1024);
 	rc = pthread_create(&t, &attr, thread_main, s);

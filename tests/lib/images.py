@@ -69,7 +69,8 @@ def layers_of(a):
         path, _, name = spec.partition("=")
         layers[0].append((name, open(path, "rb").read()))
     if a.big:
-        layers.append([("big", random.Random(1).randbytes(a.big << 20))])
+        r = random.Random(1)
+        layers.append([("big", b"".join(r.randbytes(1 << 20) for _ in range(a.big)))])
     return [tar(files) for files in layers]
 
 
