@@ -15,6 +15,7 @@
 
 /*        name      main              keep */
 #define ROLES(X) \
+	X("monitor", monitor_role_main, 0) \
 	X("unpack",  unpack_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
