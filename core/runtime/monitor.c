@@ -402,6 +402,7 @@ int monitor_role_main(int argc, char **argv)
 {
 	static struct monitor m;
 	struct err e = ERR_INIT;
+	char c;
 
 	(void)argc;
 	(void)argv;
@@ -410,6 +411,9 @@ int monitor_role_main(int argc, char **argv)
 	if (start(&m, &e)) {
 		abandon(&m);
 		msg_fail(CONTROL_FD, &e);
+		/* Until it was heard: closing over something unread would reset the connection. */
+		while (recv(CONTROL_FD, &c, sizeof(c), 0) > 0)
+			;
 		return 1;
 	}
 	let_go();

@@ -254,9 +254,17 @@ void connections_tell_exit(struct monitor *m)
 		.oom_killed = m->exit.oom_killed,
 		.finished_at = m->exit.finished_at,
 	};
+	char rest;
 
 	while (m->connections) {
-		reply(m->connections->watch.fd, &x, sizeof(x));
+		int fd = m->connections->watch.fd;
+
+		/* Closing over unread requests would reset the connection, and the reset overtakes
+		 * what we say now.  Who asked sees the end of the socket for the answer. */
+		shutdown(fd, SHUT_RD);
+		while (recv(fd, &rest, sizeof(rest), MSG_DONTWAIT) > 0)
+			;
+		reply(fd, &x, sizeof(x));
 		connection_drop(m, m->connections);
 	}
 }

@@ -32,9 +32,7 @@ static void prepare(struct bench *b, const char *rootfs, bool filter)
 
 	if (!realpath(rootfs, b->rootfs))
 		exit(1);
-	snprintf(b->dir, sizeof(b->dir), "/tmp/coracle-bench.XXXXXX");
-	if (!mkdtemp(b->dir))
-		exit(1);
+	snprintf(b->dir, sizeof(b->dir), "%s", getenv("TMPDIR"));
 	snprintf(b->mountpoint, sizeof(b->mountpoint), "%s/root", b->dir);
 	if (mkdir(b->mountpoint, 0700))
 		exit(1);
@@ -159,6 +157,5 @@ int main(int argc, char **argv)
 	else
 		code = show(&b, r);
 	json_decref(r);
-	fs_remove_tree_at(AT_FDCWD, b.dir, NULL);
 	return code;
 }

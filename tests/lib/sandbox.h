@@ -70,6 +70,19 @@ static inline void sandbox_maps(struct idmap *uids, struct idmap *gids)
 	}
 }
 
+/* A place for temporary files that the namespace's root may use: others' are closed to it. */
+static inline const char *sandbox_tmp(void)
+{
+	static char path[] = "/tmp/coracle-sandbox.XXXXXX";
+
+	if (!mkdtemp(path) || (!getuid() && chown(path, SANDBOX_ROOT_BASE, SANDBOX_ROOT_BASE)) ||
+		setenv("TMPDIR", path, 1)) {
+		perror(path);
+		exit(1);
+	}
+	return path;
+}
+
 static inline void sandbox_fail(const struct err *e)
 {
 	fprintf(stderr, "sandbox: %s\n", e->msg);
@@ -81,6 +94,7 @@ static inline bool sandbox_enter(void)
 {
 	static struct idmap uids, gids;
 	struct err e = ERR_INIT;
+	const char *tmp = sandbox_tmp();
 	int up[2], down[2], status;
 	char c;
 	pid_t pid;
@@ -111,6 +125,7 @@ static inline bool sandbox_enter(void)
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		;
+	fs_remove_tree_at(AT_FDCWD, tmp, NULL);
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 

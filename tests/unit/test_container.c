@@ -8,9 +8,13 @@
 
 TEST(identity)
 {
+	struct box b;
+
 	setup();
-	CHECK_STR(run_argv(0, ARGV("/probe", "status")),
-		"Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nCapInh:\t0000000000000000\n"
+	b = box_new("root", ARGV("/probe", "status"));
+	json_set_str(b.request, "user_text", "");
+	CHECK_STR(run(&b, 0),
+		"Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t0 \nCapInh:\t0000000000000000\n"
 		"CapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n"
 		"CapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t2\n");
 }
@@ -265,6 +269,7 @@ TEST(exec)
 	CHECK(readable(c.ctl));
 	b = box_exec("exec", &c, ARGV("/probe", "exit", "0"));
 	CHECK(!box_start(&b, false, false));
+	CHECK_STR(b.e.msg, "cannot exec in a stopped container");
 	CHECK_INT(b.e.kind, ERR_CONFLICT);
 	box_end(&b);
 	CHECK_INT(box_end(&c), 137);
