@@ -30,6 +30,11 @@ int64_t clock_mono_ns(void)
 	return now(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_ns(void)
+{
+	return now(CLOCK_BOOTTIME);
+}
+
 /* Seconds rounded down, so that times before 1970 have a positive fraction too. */
 static int64_t split(int64_t ns, long *frac)
 {
