@@ -28,7 +28,7 @@ int mountpoint_open(int rootfd, const char *path, bool directory, bool *made);
 
 /* --- mounts.c --- */
 /* Do one mount of the spec below @rootfd. */
-int mounts_do(int rootfd, struct spec_mount *m, struct err *e);
+int mounts_do(int rootfd, const struct spec *s, struct spec_mount *m, struct err *e);
 /* Read-only tmpfs stay writable until all mount points below them are made: now they are. */
 int mounts_seal(struct spec *s, struct err *e);
 /* Copy what is at @source outside to @dest inside, with attributes of mountapi.h. */

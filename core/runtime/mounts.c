@@ -17,6 +17,7 @@
 #include "runtime/mountapi.h"
 
 #include <errno.h>
+#include <linux/sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -353,7 +354,7 @@ int mounts_seal(struct spec *s, struct err *e)
 
 /* --- one mount ----------------------------------------------------------------------------- */
 
-static int do_mount(int rootfd, struct spec_mount *m, struct err *e)
+static int do_mount(int rootfd, const struct spec *s, struct spec_mount *m, struct err *e)
 {
 	struct options o = { 0 };
 
@@ -371,17 +372,20 @@ static int do_mount(int rootfd, struct spec_mount *m, struct err *e)
 	 * refused; the one outside shows the same. */
 	if (!strcmp(m->type, "sysfs") && e->code == EPERM)
 		return mounts_bind(rootfd, "/sys", m->destination, true, o.attr.set | o.rattr.set, e);
+	/* The same for the processes of outside. */
+	if (!strcmp(m->type, "proc") && e->code == EPERM && !(s->new_namespaces & CLONE_NEWPID))
+		return mounts_bind(rootfd, "/proc", m->destination, true, o.attr.set | o.rattr.set, e);
 	if (!strcmp(m->type, "proc") && e->code == EPERM)
 		err_hint(e, "is /proc masked where the engine runs? A container in a container needs "
 			"--security-opt systempaths=unconfined outside");
 	return -1;
 }
 
-int mounts_do(int rootfd, struct spec_mount *m, struct err *e)
+int mounts_do(int rootfd, const struct spec *s, struct spec_mount *m, struct err *e)
 {
 	char hint[sizeof(e->hint)];
 
-	if (!do_mount(rootfd, m, e))
+	if (!do_mount(rootfd, s, m, e))
 		return 0;
 	memcpy(hint, e->hint, sizeof(hint));
 	err_wrap(e, "error mounting \"%s\" to rootfs at \"%s\"", m->source, m->destination);

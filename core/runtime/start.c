@@ -103,7 +103,7 @@ static int mount_root(const struct spec *s, const json_t *desc, struct err *e)
 static int mount_all(int rootfd, struct spec *s, struct err *e)
 {
 	for (size_t i = 0; i < s->n_mounts; i++) {
-		if (mounts_do(rootfd, &s->mounts[i], e))
+		if (mounts_do(rootfd, s, &s->mounts[i], e))
 			return -1;
 	}
 	return 0;

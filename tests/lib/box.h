@@ -11,6 +11,8 @@
 
 #include "sandbox.h"
 
+#include "applets.h"
+
 #include "base/clock.h"
 #include "base/proc.h"
 
@@ -209,18 +211,20 @@ static int dir = -1;
 static char base_dir[256];
 static char *filter;
 
-static inline void become_probe(void)
+/* What the program is inside: the probe, or PID 1 before it. */
+static inline void become_inside(void)
 {
+	bool init = !strcmp(sandbox_arg(0), "/sbin/docker-init");
 	char *argv[8];
 	int n;
 
-	if (strcmp(sandbox_arg(0), "/probe"))
+	if (!init && strcmp(sandbox_arg(0), "/probe"))
 		return;
 	for (n = 0; n < 7 && *sandbox_arg(n); n++)
 		argv[n] = xstrdup(sandbox_arg(n));
 	argv[n] = NULL;
 	setvbuf(stdout, NULL, _IOFBF, 8192);
-	n = probe(n, argv);
+	n = init ? docker_init_main(n, argv) : probe(n, argv);
 	fflush(NULL);
 	_exit(n);
 }
@@ -228,7 +232,7 @@ static inline void become_probe(void)
 __attribute__((constructor)) static void first_of_all(void)
 {
 	sandbox_role();
-	become_probe();
+	become_inside();
 	have_sandbox = sandbox_enter();
 	ids = ns_ids_mapped();
 }

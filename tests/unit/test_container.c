@@ -204,6 +204,107 @@ TEST(the_rest)
 	CHECK_STR(run(&b, 0), "321\n");
 }
 
+TEST(init)
+{
+	struct box b;
+
+	setup();
+	b = box_new("init", ARGV("/probe", "where"));
+	json_set_bool(b.request, "init", true);
+	CHECK_STR(run(&b, 0), "/ box 2\n");
+	/* it is read-only in there, whoever asks */
+	b = box_new("init", ARGV("/probe", "mounts"));
+	json_set_bool(b.request, "init", true);
+	CHECK(strstr(run(&b, 0), "\n/sbin/docker-init ro,nosuid,nodev") != NULL);
+	b = box_new("init", ARGV("/probe", "die", "15"));
+	json_set_bool(b.request, "init", true);
+	run(&b, 143);
+}
+
+TEST(privileged)
+{
+	json_t *caps, *all = runtime_all_caps();
+	struct box b;
+	char *got;
+
+	setup();
+	b = box_new("privileged", ARGV("/probe", "status"));
+	caps = json_obj(box_process(&b), "capabilities");
+	json_object_set(caps, "bounding", all);
+	json_object_set(caps, "effective", all);
+	json_set_new(caps, "permitted", all);
+	json_set_new(b.request, "seccomp", json_null());
+	got = run(&b, 0);
+	CHECK(strstr(got, "CapEff:\t000001ffffffffff\n") != NULL);
+	CHECK(strstr(got, "Seccomp:\t0\n") != NULL);
+}
+
+static void without_namespace(struct box *b, const char *type)
+{
+	json_t *list = json_arr(json_obj(box_spec(b), "linux"), "namespaces"), *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+	{
+		if (!strcmp(json_str(v, "type", ""), type))
+			json_array_remove(list, i);
+	}
+}
+
+TEST(namespaces_of_outside)
+{
+	struct box b;
+	char *got;
+
+	setup();
+	b = box_new("host", ARGV("/probe", "mounts"));
+	without_namespace(&b, "network");
+	/* the sysctl is the host's to set */
+	json_object_del(json_obj(box_spec(&b), "linux"), "sysctl");
+	got = run(&b, 0);
+	CHECK(strstr(got, "\n/sys ro,") != NULL);
+	b = box_new("host", ARGV("/probe", "where"));
+	without_namespace(&b, "pid");
+	got = run(&b, 0);
+	CHECK(!strncmp(got, "/ box ", 6) && atoi(got + 6) > 1);
+}
+
+static void join_namespace(struct box *b, const char *type, pid_t pid, const char *file)
+{
+	json_t *ns = json_object();
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, file);
+	json_set_str(ns, "type", type);
+	json_set_str(ns, "path", path);
+	without_namespace(b, type);
+	json_array_append_new(json_arr(json_obj(box_spec(b), "linux"), "namespaces"), ns);
+}
+
+TEST(namespaces_of_another)
+{
+	struct box first, b;
+
+	setup();
+	first = box_new("first", ARGV("/probe", "wait"));
+	NEED(box_start(&first, false, false));
+	read_client(first.client, "up\n");
+	b = box_new("second", ARGV("/probe", "where"));
+	json_object_del(box_spec(&b), "hostname");
+	join_namespace(&b, "pid", first.info.pid, "pid");
+	join_namespace(&b, "network", first.info.pid, "net");
+	join_namespace(&b, "uts", first.info.pid, "uts");
+	json_object_del(json_obj(box_spec(&b), "linux"), "sysctl");
+	CHECK_STR(run(&b, 0), "/ box 2\n");
+	b = box_new("second", ARGV("/probe", "where"));
+	join_namespace(&b, "network", 999999999, "net");
+	CHECK(!box_start(&b, false, false));
+	CHECK_STR(b.e.msg, "joining namespace /proc/999999999/ns/net: no such file or directory");
+	box_end(&b);
+	CHECK_OK(first.e, monitor_signal(first.ctl, SIGKILL, &first.e));
+	CHECK_INT(box_end(&first), 137);
+}
+
 /* --- exec ------------------------------------------------------------------------------------------------------ */
 
 static struct box box_exec(const char *name, const struct box *in, const char *const *argv)
