@@ -271,6 +271,7 @@ static int start(struct monitor *m, struct err *e)
 	if (!j || settings(m, &st, j, e))
 		return -1;
 	st.pid_ns = json_str(j, "pid_ns", "");
+	m->children_elsewhere = m->is_exec || *st.pid_ns;
 	st.request = r.text + r.settings_len;
 	st.request_len = r.request_len;
 	/* Clients first: what they wait for may come at once.  Their input waits until there is a
@@ -398,6 +399,15 @@ static void monitor_init(struct monitor *m)
 	unlinkat(DIR_FD, monitor_json, 0);
 }
 
+/* Without exit(3) where our children are born into a container's pid namespace: one that a sanitizer
+ * starts there, to look for leaks, would wait for ever. */
+__attribute__((noreturn)) static void leave(const struct monitor *m, int status)
+{
+	if (m->children_elsewhere)
+		_exit(status);
+	exit(status);
+}
+
 int monitor_role_main(int argc, char **argv)
 {
 	static struct monitor m;
@@ -414,7 +424,7 @@ int monitor_role_main(int argc, char **argv)
 		/* Until it was heard: closing over something unread would reset the connection. */
 		while (recv(CONTROL_FD, &c, sizeof(c), 0) > 0)
 			;
-		return 1;
+		leave(&m, 1);
 	}
 	let_go();
 	msg_started(CONTROL_FD, &m);
@@ -425,5 +435,5 @@ int monitor_role_main(int argc, char **argv)
 	sources_watch(&m);
 	stdin_pump(&m);
 	serve(&m);
-	return 0;
+	leave(&m, 0);
 }

@@ -73,6 +73,7 @@ struct monitor {
 	struct logfile log;
 	bool tty, keep_stdin, stdin_once;
 	bool is_exec;
+	bool children_elsewhere; /* our children get another pid namespace than we have */
 	bool alone; /* all that could hold its output open died with it */
 	bool running; /* the program was exec'ed */
 	bool exited; /* reaped; its output may still come */

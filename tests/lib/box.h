@@ -258,6 +258,7 @@ static inline void rootfs_file(const char *path, const char *text, mode_t mode)
 static inline void setup(void)
 {
 	struct err e = ERR_INIT;
+	char cache[300];
 	json_t *caps;
 	int root;
 
@@ -280,7 +281,8 @@ static inline void setup(void)
 	rootfs_file("rootfs/etc/garbage", "no program\n", 0755);
 	caps = runtime_default_caps();
 	root = openat(dir, "cache", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	NEED(CHECK_OK(e, seccomp_compile(root, xasprintf("%s/cache", base_dir), NULL, caps, &filter, &e)));
+	snprintf(cache, sizeof(cache), "%s/cache", base_dir);
+	NEED(CHECK_OK(e, seccomp_compile(root, cache, NULL, caps, &filter, &e)));
 	close(root);
 	json_decref(caps);
 }
