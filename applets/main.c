@@ -22,7 +22,6 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "image/image.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -228,7 +227,6 @@ int main(int argc, char **argv)
 	const struct command *c;
 	const char *name;
 
-	image_builtin_names = all_names;
 	if (argc < 1)
 		return 2; /* execve with an empty argv: nobody who means well does that */
 	name = strrchr(argv[0], '/');
