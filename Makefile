@@ -12,7 +12,8 @@ include config.mk
 .SUFFIXES:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+# All cores, unless -j says otherwise: what is given on the command line wins over this.
+ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 Q := $(if $(V),,@)
@@ -66,7 +67,7 @@ STATIC_LDFLAGS := -specs $(MUSL)/lib/musl-gcc.specs -static -no-pie -pthread \
 HOST_CPPFLAGS := $(CPPFLAGS) -isystem $(HOST)/include
 SAN_CFLAGS := $(BASE_CFLAGS) -O1 -fno-omit-frame-pointer -fno-common
 
-.PHONY: all help clean distclean FORCE
+.PHONY: all help clean distclean FORCE bench
 all: $(OUT)/coracle
 
 # --- how a set of objects is made ---------------------------------------------------------
@@ -183,6 +184,10 @@ test: test-tools
 test-quick: all $(UNIT)
 	@tests/run unit static headers quick
 
+# Times and sizes, printed beside their goals; PEER_SOCKET=... adds a real engine and ratios.
+bench: all
+	@for b in $(or $(BENCHES),tests/bench/*.sh); do "$$b" || exit 1; done
+
 analyze: $(call objs,analyze,$(CORE_C) $(APPLET_C))
 $(eval $(call objects,analyze,$(MUSL)/.done,$(CC),$(CPPFLAGS) $(STATIC_CFLAGS) -fanalyzer))
 
@@ -206,8 +211,7 @@ install: all
 	@$(DESTDIR)$(PREFIX)/bin/coracle --install $(INSTALL_FLAGS) $(DESTDIR)$(PREFIX)/bin
 
 run:
-	@sh build/tools.sh build
-	+@bash build/run.sh '$(MAKE)'
+	+@bash build/run.sh "$(MAKE)"
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -216,6 +220,7 @@ help:
 #: make run           build, start the engine as an unprivileged user, run the built-in image, clean up
 #: make test          install what the tests need (root) and run all; TESTS="unit fuzz" selects
 #: make test-quick    unit tests, static checks, quick integration tests
+#: make bench         measure; PEER_SOCKET=SOCKET of a real rootless Docker adds ratios
 #: make test-unit test-asan test-tsan   the unit tests, as shipped or with a sanitizer
 #: make asan tsan     build/out/asan/coracle, build/out/tsan/coracle
 #: make fuzz          every fuzz target for FUZZ_SECONDS (20)

@@ -18,7 +18,9 @@
 
 /*        name           main              keep  also answers to */
 #define APPLETS(X) \
-	X("docker-init", docker_init_main, 0, "")
+	X("docker",      docker_main,      0, "") \
+	X("docker-init", docker_init_main, 0, "") \
+	X("hello",       hello_main,       0, "")
 
 #define X(name, main, keep, aliases) int main(int argc, char **argv);
 APPLETS(X)

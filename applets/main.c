@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "image/image.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -227,6 +228,7 @@ int main(int argc, char **argv)
 	const struct command *c;
 	const char *name;
 
+	image_builtin_names = all_names;
 	if (argc < 1)
 		return 2; /* execve with an empty argv: nobody who means well does that */
 	name = strrchr(argv[0], '/');

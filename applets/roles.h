@@ -14,7 +14,11 @@
 #include "applets.h"
 
 /*        name      main              keep */
-#define ROLES(X)
+#define ROLES(X) \
+	X("monitor", monitor_role_main, 0) \
+	X("worker",  worker_role_main, 0) \
+	X("unpack",  unpack_role_main, 0) \
+	X("copy-up", copyup_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
 ROLES(X)

@@ -30,6 +30,11 @@ int64_t clock_mono_ns(void)
 	return now(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_ns(void)
+{
+	return now(CLOCK_BOOTTIME);
+}
+
 /* Seconds rounded down, so that times before 1970 have a positive fraction too. */
 static int64_t split(int64_t ns, long *frac)
 {
@@ -174,13 +179,15 @@ int clock_parse(const char *text, int64_t *real_ns)
 		*real_ns = 0;
 		return 0;
 	}
-	if (y < 1678 || y > 2261) /* beyond what 64 bits of nanoseconds hold */
-		return -1;
 	day = tm.tm_mday;
 	s = timegm(&tm);
 	if (tm.tm_mday != day) /* the 30th of February became the 1st of March */
 		return -1;
-	*real_ns = (s - offset) * NS_PER_S + ns;
+	/* What 64 bits of nanoseconds hold: the years 1678 to 2262. */
+	if (__builtin_mul_overflow(s - offset, (int64_t)NS_PER_S, &s) ||
+		__builtin_add_overflow(s, ns, &s))
+		return -1;
+	*real_ns = s;
 	return 0;
 }
 

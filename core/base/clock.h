@@ -15,6 +15,7 @@
 /* Nanoseconds since 1970 (real), or since some point in the past (mono; unaffected by settings). */
 int64_t clock_real_ns(void);
 int64_t clock_mono_ns(void);
+int64_t clock_boot_ns(void); /* since the machine started, sleep included; the same in every process */
 
 /* RFC 3339 in UTC, nanoseconds with trailing zeros removed as Go's RFC3339Nano does; 0 gives
  * CLOCK_ZERO.  @out holds CLOCK_RFC3339_MAX bytes and is returned. */

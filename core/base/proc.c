@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <linux/close_range.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,11 @@ extern char **environ;
 
 #define FDS_MAX 16
 #define FIRST_FD 3
+#ifdef __SANITIZE_ADDRESS__
+#define INNER_STACK 65536
+#else
+#define INNER_STACK 8192 /* for a few system calls */
+#endif
 #define PARKED 64 /* where descriptors wait while 3… is being filled */
 
 static void child_exec(char *const argv[], const int *fds, size_t n, volatile int *failed)
@@ -56,6 +62,33 @@ fail:
 	_exit(127);
 }
 
+struct inner {
+	char *const *argv;
+	const int *fds;
+	size_t n;
+	volatile int *failed;
+};
+
+static int inner_main(void *arg)
+{
+	const struct inner *i = arg;
+
+	child_exec(i->argv, i->fds, i->n, i->failed);
+	return 127;
+}
+
+/* A process that nobody here has to reap: its parent, in between, ends as soon as it has exec'ed.
+ * A vfork with a stack of its own, as not every vfork can be nested (AddressSanitizer's). */
+static void child_exec_detached(char *const argv[], const int *fds, size_t n, volatile int *failed)
+{
+	_Alignas(16) char stack[INNER_STACK];
+	struct inner i = {argv, fds, n, failed};
+
+	if (clone(inner_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &i) < 0)
+		*failed = errno;
+	_exit(0);
+}
+
 /* Descriptors that sit in the parking range would be overwritten there: give them others. */
 static int lift(const int *fds, size_t n, int *lifted)
 {
@@ -74,6 +107,7 @@ int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *p
 {
 	char *args[32] = {(char *)(uintptr_t) "coracle"};
 	volatile int failed = 0, rc = -1; /* volatile: vfork returns twice */
+	bool detached = !pid && !pidfd;
 	int lifted[FDS_MAX], fd;
 	sigset_t all, old;
 	size_t i;
@@ -94,15 +128,18 @@ int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *p
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	p = vfork();
-	if (!p)
+	if (!p && detached)
+		child_exec_detached(args, lifted, n, &failed);
+	else if (!p)
 		child_exec(args, lifted, n, &failed);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (p < 0) {
 		err_set(e, errno, "starting %s", argv[0]);
 		goto out;
 	}
-	if (failed) {
+	if (failed || detached)
 		waitpid(p, NULL, 0);
+	if (failed) {
 		err_set(e, failed, "starting %s: executing /proc/self/exe", argv[0]);
 		goto out;
 	}
@@ -217,8 +254,8 @@ int thread_start(const char *name, void (*fn)(void *), void *arg, size_t stack_k
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-#ifdef __SANITIZE_ADDRESS__
-	stack_kb = stack_kb < 1024 ? 1024 : stack_kb; /* red zones widen every frame */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	stack_kb = stack_kb < 1024 ? 1024 : stack_kb; /* red zones widen every frame, and their own data lies there too */
 #endif
 	pthread_attr_setstacksize(&attr, stack_kb * 1024);
 	rc = pthread_create(&t, &attr, thread_main, s);

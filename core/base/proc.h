@@ -22,8 +22,9 @@
  * @argv:	Arguments from the role on: {":monitor", id, NULL}; argv[0] becomes "coracle"
  * @fds, @n:	Descriptors, borrowed, that become 3, 4, … in the child; all others but 0-2 are
  *		closed there.  At most 16
- * @pid, @pidfd: Set on success; the caller owns @pidfd and reaps with waitid(P_PIDFD).  Both may
- *		be NULL
+ * @pid, @pidfd: Set on success; the caller owns @pidfd and reaps with waitid(P_PIDFD).  One may be
+ *		NULL; with both NULL the process is nobody's child here, and reaped by init (or by
+ *		the nearest subreaper above us)
  *
  * Safe in threaded processes (vfork and exec).  The child starts with default signal handlers
  * and an empty signal mask.

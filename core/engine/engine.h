@@ -17,6 +17,7 @@
 #include "storage/storage.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define API_VERSION "1.51"
 #define API_MIN_VERSION "1.24"
@@ -25,6 +26,8 @@
 struct container;
 struct exec;
 struct events;
+struct volume;
+struct watcher;
 
 struct engine {
 	struct config config;
@@ -35,12 +38,19 @@ struct engine {
 	struct events *events;
 	char id[64];		/* info's ID, from <data-root>/engine-id */
 	int64_t started_at;	/* ns */
+	atomic_bool stopping;	/* nothing is restarted any more */
 
 	pthread_rwlock_t lock; /* guards the tables below */
 	struct container **containers;
 	size_t n_containers;
 	struct exec **execs;
 	size_t n_execs;
+
+	struct watcher *watcher; /* watch.h: the thread that sees containers end */
+	pthread_mutex_t volumes_lock; /* after en->lock; guards: */
+	struct volume **volumes;
+	size_t n_volumes;
+	json_t *networks; /* name -> network, fixed after engine_open() */
 };
 
 /* Open the state of @config (taken over), reconnect to living monitors, sort out what a crash left. */
@@ -68,6 +78,7 @@ json_t *containers_disk_usage(struct engine *en, struct err *e);
 json_t *volumes_disk_usage(struct engine *en, struct err *e);
 
 /* --- events (events.c) --- */
+struct events *events_open(void);
 /* Publish; @attributes is stolen and may be NULL. Type "container", action "start", actor id. */
 void events_emit(struct engine *en, const char *type, const char *action, const char *id,
 	json_t *attributes_steal);

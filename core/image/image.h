@@ -82,6 +82,8 @@ int images_resolve(struct images *im, const char *name, char id[DIGEST_MAX], str
 json_t *images_config(struct images *im, const char *id, struct err *e);
 /* "linux/amd64", "linux/arm/v7"; to free(), NULL if there is no such image. */
 char *images_platform(struct images *im, const char *id);
+/* Its labels (new reference): an object, empty if there are none or there is no such image. */
+json_t *images_labels(struct images *im, const char *id);
 int images_top_layer(struct images *im, const char *id, char chain[DIGEST_MAX], struct err *e);
 
 /* Who uses an image?  Returns how many containers were made from it; if any, @first gets the first 12
@@ -114,13 +116,23 @@ json_t *images_prune_json(struct images *im, const json_t *filters, const struct
 int64_t images_layers_size(struct images *im);
 size_t images_count(struct images *im);
 
+/* --- save (save.c) ------------------------------------------------------------------------------ */
+
+/* Images by name (of a lone repository all tags), id or id prefix; found and held until it is freed.
+ * NULL with @e in Docker's words. */
+struct archive;
+struct archive *images_archive_new(struct images *im, char *const names[], struct err *e);
+void images_archive_free(struct archive *a);
+json_t *images_archive_ids(const struct archive *a); /* array of image ids, new reference */
+/* Write the archive, once. Blocks on @fd and on disk. */
+int images_archive_write(struct archive *a, int fd, struct err *e);
+
 /* --- config changes (changes.c): import, commit ---------------------------------------------- */
 
-/* Apply one Dockerfile instruction (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD,
- * STOPSIGNAL, USER, VOLUME, WORKDIR) to a container config, @config being its JSON object
- * ("Cmd", "Env", …). ERR_INVALID with Docker's texts. */
-int image_config_change(json_t *config, const char *instruction, struct err *e);
-/* All of @changes, an array of strings of one or more lines each. */
+/* Apply Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL,
+ * USER, VOLUME, WORKDIR) to a container config, @config being its JSON object ("Cmd", "Env", …).
+ * @changes: an array of strings of one or more lines each, or NULL. -1 with @config partly changed,
+ * ERR_INVALID and Docker's text. */
 int image_config_changes(json_t *config, const json_t *changes, struct err *e);
 
 /* --- platforms ("linux/arm64/v8") ------------------------------------------------------------ */
@@ -132,15 +144,17 @@ struct platform {
  * is one of linux); "" or NULL gives the host's. ERR_INVALID with Docker's text. */
 int platform_parse(const char *text, struct platform *p, struct err *e);
 void platform_host(struct platform *p);
-/* Does an image for @have run where @want is wanted? */
-bool platform_matches(const struct platform *want, const struct platform *have);
+/* How well does an image for @have run where @want is wanted?  -1: not at all; 0: made for it; else
+ * the smaller the better (an older variant, amd64's 386). */
+int platform_rank(const struct platform *want, const struct platform *have);
 char *platform_format(const struct platform *p); /* to free() */
 
 /* --- the built-in image ---------------------------------------------------------------------- */
 
 /* If @name means coracle:latest and that is not there, or was made by another binary than ours, make
- * it; else do nothing. An image of that name that a user made is left alone. */
-int images_ensure_builtin(struct images *im, struct store *store, const char *name, struct err *e);
+ * it; else do nothing. An image of that name that a user made is left alone. For who is about to make a
+ * container of @name, before images_resolve(). Blocks for the time a worker takes (some 100 ms). */
+int images_ensure_builtin(struct images *im, const char *name, const struct images_use *use, struct err *e);
 /* Names to link to the binary in /bin, NULL-terminated; set by main() before anything else. */
 extern char **(*image_builtin_names)(void);
 
@@ -170,7 +184,10 @@ struct worker_job {
 	const json_t *request;
 	struct store *store;
 	int input;				  /* borrowed, -1: none */
-	int cancel;				  /* poll()able: readable or HUP means the client went away; -1: none */
+	/* Or the input comes from here, called by the thread that runs the job: a count, 0 at the end, -1
+	 * with @e (the job fails). NULL: none. May block; progress waits meanwhile. */
+	ssize_t (*feed)(void *arg, void *p, size_t n, struct err *e);
+	int cancel;				  /* a hang-up here (the client's socket) stops it; -1: none */
 	int (*progress)(void *arg, const char *json, size_t n); /* one object's text; -1 stops the worker */
 	void *arg;
 };

@@ -2,9 +2,14 @@
 /*
  * core/registry/registry.h - an HTTP/1.1 and TLS client for the OCI distribution API
  *
- * Runs in worker processes only.  One struct registry is one host with its credentials, token and
- * connections; several threads may use it.  Errors name the registry, what happened and, where
- * the user can do something, what (R68).
+ * Runs in worker processes only.  One struct registry is one host with its mirrors, credentials,
+ * tokens and connections; several threads may use it.  Errors name the registry, what happened
+ * and, where the user can do something, what (R68).
+ *
+ * Where a registry is looked for: docker.io at its mirrors in the order configured, then at
+ * registry-1.docker.io; any other at https://host and, if it is insecure, at http://host as long
+ * as it has not spoken TLS.  Each operation goes down that list until one succeeds; content is
+ * named by digest, so it does not matter who sends it.
  */
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
@@ -13,19 +18,43 @@
 #include "base/json.h"
 #include "base/sha256.h"
 
+#define REGISTRY_MANIFEST_MAX (4 * 1024 * 1024) /* bytes, as the distribution spec suggests */
+
 struct registry;
 
 struct registry_config {
-	json_t *insecure; /* array: hosts, host:port, CIDRs; loopback is always insecure-capable; borrowed */
-	json_t *mirrors;  /* array of URLs, for docker.io; borrowed */
-	json_t *auth;	  /* {"username","password","identitytoken","registrytoken"} or NULL; borrowed */
+	const json_t *insecure; /* array: hosts, host:port, CIDRs; loopback always is; borrowed */
+	const json_t *mirrors;	/* array of URLs, for docker.io; borrowed */
+	const json_t *proxies;	/* {"http-proxy","https-proxy","no-proxy"}; NULL: the environment's */
+	const json_t *auth;	/* {"username","password","identitytoken","registrytoken"} or NULL; borrowed */
+	int connect_timeout_ms; /* for TCP, and again for the TLS handshake */
+	int stall_timeout_ms;	/* without a byte from the registry */
+	int retry_delay_ms;	/* before the second attempt at a blob; twice that before the third, … */
+	int max_attempts;	/* at a blob, without progress in between */
 };
 
+/* What daemon.json says ("insecure-registries", "registry-mirrors", "proxies",
+ * "max-download-attempts") and the defaults for the rest; "connect_timeout_ms", "stall_timeout_ms"
+ * and "retry_delay_ms" are taken too.  Borrows from @config and @auth, which may be NULL. */
+void registry_config_init(struct registry_config *c, const json_t *config, const json_t *auth);
+
+/* Nothing is contacted yet, but a name may be looked up to see whether it is an insecure address. */
 struct registry *registry_open(const char *host, const struct registry_config *c, struct err *e);
 void registry_close(struct registry *r);
+/* Make all that is under way in other threads fail soon. Any thread. */
+void registry_cancel(struct registry *r);
 
-/* GET /v2/<repo>/manifests/<tag or digest>: the bytes as sent (at most 4 MiB), media type and the
- * digest of the bytes.  A digest asked for is verified. */
+/**
+ * registry_digest() - What a tag points to, without downloading it
+ * @digest:	Set to the digest, or "" if the registry did not say: ask for the manifest then
+ *
+ * A HEAD request, which Docker Hub does not count as a pull.
+ */
+int registry_digest(struct registry *r, const char *repo, const char *tag, char digest[DIGEST_MAX],
+	struct err *e);
+
+/* GET /v2/<repo>/manifests/<tag or digest>: the bytes as sent, media type (without parameters)
+ * and the digest of the bytes.  A digest asked for is verified. */
 struct manifest {
 	struct buf text;
 	char media_type[128];
@@ -35,21 +64,32 @@ int registry_manifest(struct registry *r, const char *repo, const char *tag_or_d
 	struct manifest *m, struct err *e);
 void manifest_release(struct manifest *m);
 
+struct blob_watch { /* called from the thread that downloads; members may be NULL */
+	void (*progress)(void *arg, int64_t done); /* after each piece: throttle yourself */
+	void (*retry)(void *arg, int seconds);	   /* each second while waiting to try again */
+	void *arg;
+};
+
 /**
  * registry_blob() - Stream a blob into a descriptor, verified while it passes
  * @size:	Bytes the manifest promises; more or fewer is an error
- * @out:	Written to, blocking; EPIPE is reported as it is
- * @progress:	Called with the bytes so far now and then; may be NULL
+ * @out:	Written to, blocking; EPIPE is reported as it is, in @e->code
+ * @watch:	May be NULL
  *
- * Broken connections are resumed with Range, up to the configured number of attempts.
+ * Broken connections are resumed with Range, up to the configured number of attempts.  What was
+ * written is only to be believed after success.
+ *
  * Return: 0 when all bytes were written and the digest is right
  */
 int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out,
-	void (*progress)(void *arg, int64_t done), void *arg, struct err *e);
+	const struct blob_watch *watch, struct err *e);
+/* The same into memory; more than @max bytes is refused before anything is asked for. */
+int registry_blob_read(struct registry *r, const char *repo, const char *digest, int64_t size,
+	int64_t max, struct buf *out, struct err *e);
 
-/* GET /v2/<repo>/tags/list, paged. Array of strings. */
+/* GET /v2/<repo>/tags/list, all pages. Array of strings (new reference). */
 json_t *registry_tags(struct registry *r, const char *repo, struct err *e);
-/* GET /v2/ with the credentials: does it take them? */
+/* GET /v2/ with the credentials: does it take them?  ERR_UNAUTHORIZED if not. */
 int registry_check_auth(struct registry *r, struct err *e);
 
 #endif

@@ -37,6 +37,12 @@
  *  "join":    {"pid":…, "start_time":…} (exec): process whose namespaces to enter
  *  "process": OCI process object (exec)
  *  "init":    bool		run our docker-init as PID 1
+ *  "user_text": "name:group" to look up in the container's own passwd and group files, in place of
+ *		process.user; null or absent: process.user holds
+ *  "group_add": [names or numbers] added to its groups
+ *
+ * Beyond OCI, linux.devices[] may have "x-source": the device's path outside, where it differs.
+ * An rlimit or other number of -1 means unlimited.
  */
 
 struct monitor_info {
@@ -57,6 +63,7 @@ struct monitor_attach {
 	bool in, out, err;
 	bool framed;		   /* 8-byte stream headers (not a tty) */
 	const char *detach_keys;   /* bytes, e.g. "\x10\x11"; "" or NULL: the default */
+	const char *detach_text;   /* sent to a client that detached by them, or NULL */
 	const void *early;	   /* stdin bytes already read from the client */
 	size_t early_len;
 };
@@ -70,9 +77,14 @@ struct monitor_attach {
  *
  * Blocks until the process has been exec'ed or that failed.
  *
- * Return: a control descriptor (owned), or -1 with @e: ->code ENOENT or EACCES when the command
- * itself cannot be executed (exit codes 127 and 126), and nothing left running.  The message is
- * the runtime's part as runc words it ("exec: \"nope\": executable file not found in $PATH").
+ * Return: a control descriptor (owned), or -1 with @e and nothing left running.  The message is the
+ * runtime's part as runc words it ("exec: \"nope\": executable file not found in $PATH"), ->code
+ * the errno behind it: ENOENT or EACCES when the command itself cannot be executed (exit codes 127
+ * and 126).  Kind ERR_INVALID: a bad request, or a user that is not there; Docker gives that
+ * message alone, without the words it puts before the runtime's.
+ *
+ * As in Docker, a command that is found but that execve(2) then refuses counts as started: it
+ * says "exec /path: exec format error" on its stderr and ends with 255.
  */
 int monitor_start(int dirfd, const json_t *request, const struct monitor_attach *attach, size_t n,
 	struct monitor_info *info, struct err *e);
@@ -93,6 +105,26 @@ int monitor_read_exit(int ctl, int dirfd, struct monitor_exit *x, struct err *e)
 int monitor_exit_record(int dirfd, struct monitor_exit *x);
 
 int monitor_role_main(int argc, char **argv);
+
+/* --- users --------------------------------------------------------------------------------- */
+struct runtime_user {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* @gid first */
+	size_t n_groups;
+};
+
+/**
+ * runtime_user_lookup() - Resolve "user[:group]" by the files of a rootfs, as Docker does
+ * @rootfd:	Its root (of a running container: /proc/PID/root), borrowed; no path leaves it
+ * @text:	Names or numbers; "" is root
+ * @group_add:	More groups, NULL-terminated, or NULL
+ *
+ * Return: 0, release @u; or -1 with @e ("unable to find user x: no matching entries in passwd file")
+ */
+int runtime_user_lookup(int rootfd, const char *text, char *const *group_add,
+	struct runtime_user *u, struct err *e);
+void runtime_user_release(struct runtime_user *u);
 
 /* --- seccomp ------------------------------------------------------------------------------- */
 /* Compile a profile (Docker's JSON format; NULL: the built-in default) for a capability set (array of

@@ -49,6 +49,9 @@ struct store {
  */
 int store_open(struct store *s, int datafd, const char *root, const char *want, struct err *e);
 void store_close(struct store *s);
+/* Remove what a crash left in tmp/.  Only while no other process uses this data-root: at the start of
+ * the engine, before it starts a worker. */
+int store_clean(struct store *s, struct err *e);
 const char *store_driver_name(const struct store *s);
 /* Pairs for `docker info` ("Backing Filesystem", "Native Overlay Diff", …): [[name, value], …]. */
 json_t *store_status(const struct store *s);
@@ -67,9 +70,12 @@ int layer_stat(const struct store *s, const char *chain, struct layer_info *info
 /* Chain ids of all layers, as an array of strings. */
 json_t *layer_list(const struct store *s);
 int layer_remove(struct store *s, const char *chain, struct err *e);
+/* What inspect shows as GraphDriver.Data: {"LowerDir", "MergedDir", "UpperDir", "WorkDir"} with
+ * overlay2, or null. */
+json_t *layer_graph(const struct store *s, const char *chain);
 
-/* May layers of one image be unpacked in any order, side by side (overlay2), or does a draft need
- * its parent committed before (vfs)? */
+/* May layers of one image be unpacked in any order, side by side, or does a draft need its parent
+ * committed before?  True for overlay2 and vfs: both keep a layer as what it changes. */
 bool store_layers_independent(const struct store *s);
 
 struct layer_draft {
@@ -90,9 +96,11 @@ struct layer_draft {
  *
  * The bytes are parsed in a process of their own (role ":unpack") that has nothing but @fd and the
  * draft directory: no network, no other files, its root is the draft.  Several may run at once.
- * Blocks until @fd ends.
+ * Blocks until @fd ends.  On failure @fd is not read to its end: who writes into the other end of
+ * a pipe gets EPIPE once the caller has closed this one.
  *
- * Return: 0, or -1 with nothing left behind
+ * Return: 0, or -1 with nothing left behind.  An id the user namespace lacks: @e->code EINVAL, and
+ * a hint with the line for /etc/subuid
  */
 int layer_unpack(struct store *s, const char *parent, int fd, int64_t max, struct layer_draft *d,
 	struct err *e);
@@ -102,15 +110,21 @@ int layer_commit(struct store *s, const char *parent, struct layer_draft *d, cha
 	struct err *e);
 void layer_discard(struct store *s, struct layer_draft *d);
 
-/* Write the layer as an uncompressed tar (whiteouts as OCI has them) to @fd. */
+/* Write the layer's archive to @fd, uncompressed: the very bytes it was unpacked from (its digest is
+ * the diff_id), made again from its files.  An error if these were changed. */
 int layer_pack(struct store *s, const char *chain, int fd, struct err *e);
 
 /* --- root filesystems of containers ------------------------------------------------------- */
 
-/* Make container @id's writable layer over @chain ("" or NULL: an empty image). */
+/* Make container @id's writable layer over @chain ("" or NULL: an empty image).  Below the image lies
+ * what containers are mounted into (/proc, /dev/pts, /etc/hosts, .dockerenv, …), as far as the image
+ * lacks it: the runtime need not make it, and it is no change.  @e->kind ERR_CONFLICT: it exists. */
 int rootfs_create(struct store *s, const char *id, const char *chain, struct err *e);
 int rootfs_remove(struct store *s, const char *id, struct err *e);
-/* How to mount it: an object for rootfs_mount(), plain text and paths, valid in any process. */
+/* How to mount it: an object for rootfs_mount(), plain text and paths, valid in any process.
+ * {"driver":"overlay2", "lower":["/top layer", …], "upper":"/…", "work":"/…"}, {"driver":"vfs",
+ * "tree":"/…"}.  A caller may add "volatile":true where nothing written needs to survive a crash of
+ * the machine (--rm): overlayfs then does not write out the whole file system when it is unmounted. */
 json_t *rootfs_describe(struct store *s, const char *id, struct err *e);
 /**
  * rootfs_mount() - Mount a described root filesystem in the calling process's mount namespace

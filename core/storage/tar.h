@@ -9,6 +9,7 @@
 #define STORAGE_TAR_H
 
 #include "base/err.h"
+#include "base/sha256.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -32,11 +33,11 @@ struct tar_sparse {
 
 struct tar_entry {
 	char type; /* '0' file, '1' hard link, '2' symlink, '3' '4' devices, '5' directory, '6' fifo */
-	char *path; /* as the archive has it; NUL-free */
-	char *link; /* target of a link, else "" */
+	const char *path; /* as the archive has it; NUL-free */
+	const char *link; /* target of a link, else "" (or, for the writer, NULL) */
 	mode_t mode; /* permission bits */
 	uint32_t uid, gid;
-	char *uname, *gname;
+	const char *uname, *gname; /* for the writer: may be NULL */
 	int64_t size; /* bytes of data that follow in the archive */
 	int64_t real_size; /* size of the file: differs when sparse */
 	int64_t mtime_ns, atime_ns; /* atime_ns INT64_MIN: not told */
@@ -48,6 +49,7 @@ struct tar_entry {
 };
 
 struct tar_reader;
+struct recipe;
 struct tar_reader *tar_reader_new(struct stream *in); /* borrows @in */
 void tar_reader_free(struct tar_reader *t);
 /* Next entry, valid until the next call: 1, 0 at the end of the archive, -1 with @e. Data of the
@@ -56,21 +58,47 @@ int tar_next(struct tar_reader *t, const struct tar_entry **entry, struct err *e
 /* Data of the current entry: a count, 0 at its end, -1 with @e (a truncated archive too). */
 ssize_t tar_read(struct tar_reader *t, void *p, size_t n, struct err *e);
 
+/* What names that start with ".wh." mean (OCI image-spec, layer.md). */
+enum tar_whiteouts {
+	TAR_WH_NONE,	/* nothing: they are files like others */
+	TAR_WH_OVERLAY, /* deletions: turned into what overlayfs with userxattr takes for them */
+	TAR_WH_KEEP,	/* deletions: checked, and kept as empty files of that name */
+};
+
 struct tar_unpack_opts {
 	int64_t max_bytes;   /* content, 0: no ceiling */
 	int64_t max_entries; /* 0: no ceiling */
-	bool whiteouts;	     /* ".wh." names mean deletions: turned into what the driver wants */
-	bool overlay;	     /* … as overlayfs with userxattr has them; else: delete from the tree */
-	bool single_id;	     /* one id mapped: do not chown to others */
+	enum tar_whiteouts whiteouts;
+	bool single_id;	     /* one id mapped: chown to others is skipped, and remembered */
 	bool no_overwrite_dir_nondir; /* `docker cp`: refuse to replace a directory by a file or back */
-	int64_t chown_uid, chown_gid; /* -1: as the archive has it */
+	bool chown;	     /* everything gets @uid and @gid, whatever the archive says */
+	uint32_t uid, gid;
+	const char *dest;    /* what messages call the destination; NULL: "/" */
+	struct recipe *recipe; /* recipe.h: take down what the archive was made of; NULL: do not */
 };
 
 struct tar_unpack_result {
 	int64_t bytes, entries;
+	int64_t devices;  /* device nodes left out: no user namespace may make them */
+	int64_t xattrs_lost; /* extended attributes the file system or the kernel refused */
+	bool bad_id;	  /* it failed on an id that is not mapped here: these */
+	uint32_t bad_uid, bad_gid;
 };
 
-/* Unpack all of @in below @dirfd. 0, or -1 with @dirfd partly filled. */
+/**
+ * tar_unpack() - Unpack an archive below a directory
+ * @in:		Uncompressed; read up to the end-of-archive marker, not further
+ * @dirfd:	Open for reading; nothing outside is touched, whatever names and links say
+ * @r:		Counts, valid on failure too
+ *
+ * Ownership, modes, times, extended attributes, holes and hard links are as the archive has them;
+ * an entry replaces what is there under its name, but a directory merges with a directory.  Refused:
+ * names and hard link targets that climb out by "..", and links that would lead a later entry out.
+ * Left out: device nodes, trusted.* attributes and those overlayfs or we give a meaning to, and the
+ * attributes of the root itself.  File modes are exact only if the process's umask is 0 for fifos.
+ *
+ * Return: 0, or -1 with @dirfd partly filled
+ */
 int tar_unpack(struct stream *in, int dirfd, const struct tar_unpack_opts *o,
 	struct tar_unpack_result *r, struct err *e);
 
@@ -92,13 +120,35 @@ struct inflater *inflater_new(struct stream *in); /* borrows @in */
 struct stream *inflater_stream(struct inflater *i);
 void inflater_free(struct inflater *i);
 
+/* A stream that passes on what @in gives, hashed. */
+struct hash_stream {
+	struct stream s;
+	struct stream *in; /* borrowed */
+	int64_t total;
+	struct sha256 *sha256; /* borrowed */
+};
+void hash_stream_init(struct hash_stream *h, struct stream *in, struct sha256 *sha256);
+
+/* A stream over memory, for tests. */
+struct mem_stream {
+	struct stream s;
+	const unsigned char *p;
+	size_t n;
+};
+void mem_stream_init(struct mem_stream *m, const void *p, size_t n);
+
+/* Read and drop the rest. 0, or -1 with @e. */
+int stream_drain(struct stream *s, struct err *e);
+/* Read exactly @n bytes or up to the end. The count, or -1 with @e. */
+ssize_t stream_read_full(struct stream *s, void *p, size_t n, struct err *e);
+
 /* A stream over a descriptor that also hashes and counts what it read. */
 struct fd_stream {
 	struct stream s;
 	int fd;
 	int64_t total;
-	void *sha256; /* struct sha256 *, or NULL */
+	struct sha256 *sha256; /* or NULL; borrowed */
 };
-void fd_stream_init(struct fd_stream *f, int fd, void *sha256);
+void fd_stream_init(struct fd_stream *f, int fd, struct sha256 *sha256);
 
 #endif

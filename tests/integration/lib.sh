@@ -113,6 +113,7 @@ coracle=$TEST_TMP/bin/coracle
 as_user() {
 	local env=(env -i HOME="$test_home" USER="$test_user" LOGNAME="$test_user" LC_ALL=C TERM="${TERM:-dumb}"
 		XDG_RUNTIME_DIR="$xdg" DOCKER_HOST="unix://$xdg/docker.sock"
+		ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1}" UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 	if [ "$(id -u)" = 0 ]; then
 		setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups "${env[@]}" "$@"

@@ -14,6 +14,10 @@
  *   NEED(cond)             as CHECK, but ends this test when it fails
  *   SKIP(why)              ends this test, neither passed nor failed
  *
+ *   #define UNIT_ROLES f   before including this: static int f(int argc, char **argv) is called,
+ *                          as main of a role would be, when the program is started with ":NAME"
+ *                          (proc_spawn_role() starts the running program)
+ *
  *   guarded(p, n)          a copy of n bytes that ends exactly at an unmapped page: reading one
  *                          byte too many kills the program.  guarded_str() takes a C string;
  *                          its NUL is not copied.
@@ -215,8 +219,16 @@ static inline bool unit_selected(const char *name, int argc, char **argv)
 	return argc < 2;
 }
 
+#ifdef UNIT_ROLES
+static int UNIT_ROLES(int argc, char **argv);
+#endif
+
 int main(int argc, char **argv)
 {
+#ifdef UNIT_ROLES
+	if (argc > 1 && argv[1][0] == ':')
+		return UNIT_ROLES(argc - 1, argv + 1);
+#endif
 	int failed = 0, ran = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

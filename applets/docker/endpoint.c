@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * applets/docker/endpoint.c - which engine to talk to
+ *
+ * Theory of operation
+ *   A host is a text "unix:///path" or "tcp://host:port", wherever it came from; a context is a
+ *   file contexts/meta/<sha256 of its name>/meta.json that holds one.  What needs TLS or ssh is
+ *   refused with the way to do it by other means.
+ */
+#include "endpoint.h"
+
+#include "base/fs.h"
+#include "base/proc.h"
+#include "base/sha256.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define META_MAX (1 << 20) /* bytes of a context's description */
+#define SYSTEM_SOCKET "/var/run/docker.sock"
+
+static int refuse_tls(struct err *e)
+{
+	return err_kind(e, ERR_NOT_SUPPORTED,
+		"TLS is not part of this client yet; use the stock docker CLI for this host, or a unix socket");
+}
+
+static int refuse_ssh(const char *host, struct err *e)
+{
+	return err_kind(e, ERR_NOT_SUPPORTED,
+		"ssh is not part of this client yet; use the stock docker CLI for %s, or forward the socket: "
+		"ssh -nNT -L /tmp/remote.sock:/run/user/UID/docker.sock HOST, then -H unix:///tmp/remote.sock",
+		host);
+}
+
+/* "host:port", "[v6]:port", "host" or "" */
+static int parse_tcp(struct endpoint *ep, const char *host, const char *addr, struct err *e)
+{
+	struct span name = span_of(addr), port = SPAN("2375");
+	ssize_t slash = span_chr(name, '/'), colon;
+	uint64_t number;
+
+	if (slash >= 0)
+		span_cut(&name, (size_t)slash);
+	colon = span_rchr(name, ':');
+	if (name.n && *name.p == '[' && (colon < 0 || name.p[colon - 1] != ']'))
+		colon = -1;
+	if (colon >= 0)
+		port = span_cut(&name, (size_t)colon);
+	if (name.n > 1 && *name.p == '[' && name.p[name.n - 1] == ']')
+		name.p++, name.n -= 2;
+	if (!name.n)
+		name = SPAN("localhost");
+	if (parse_u64(port, 65535, &number))
+		return err_kind(e, ERR_INVALID, "invalid bind address format: %s", host);
+	ep->host = span_dup(name);
+	ep->port = span_dup(port);
+	ep->url = xasprintf(strchr(ep->host, ':') ? "tcp://[%s]:%s" : "tcp://%s:%s", ep->host,
+		ep->port);
+	return 0;
+}
+
+static int parse_host(struct endpoint *ep, const char *host, struct err *e)
+{
+	if (!strncmp(host, "unix://", 7)) {
+		ep->path = xstrdup(host[7] ? host + 7 : SYSTEM_SOCKET);
+		ep->url = xasprintf("unix://%s", ep->path);
+		return 0;
+	}
+	if (!strncmp(host, "ssh://", 6))
+		return refuse_ssh(host, e);
+	if (!strncmp(host, "tcp://", 6))
+		return parse_tcp(ep, host, host + 6, e);
+	if (!strstr(host, "://"))
+		return parse_tcp(ep, host, host, e);
+	return err_kind(e, ERR_INVALID, "invalid bind address format: %s", host);
+}
+
+static int parse_default(struct endpoint *ep, struct err *e)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	cleanup_free char *own = xasprintf("/run/user/%u/docker.sock", getuid());
+	cleanup_free char *url = NULL;
+
+	if (runtime && *runtime) {
+		free(own);
+		own = xasprintf("%s/docker.sock", runtime);
+	}
+	/* Nothing there at all: name the one a rootless engine would make. */
+	url = xasprintf("unix://%s",
+		fs_exists_at(AT_FDCWD, own) || !fs_exists_at(AT_FDCWD, SYSTEM_SOCKET) ? own :
+											 SYSTEM_SOCKET);
+	return parse_host(ep, url, e);
+}
+
+static int parse_context(struct endpoint *ep, const char *name, const char *config_dir, struct err *e)
+{
+	cleanup_json json_t *meta = NULL;
+	cleanup_free char *path = NULL;
+	char digest[DIGEST_MAX];
+	json_t *docker;
+	const char *host;
+
+	sha256_digest_of(name, strlen(name), digest);
+	path = xasprintf("%s/contexts/meta/%s/meta.json", config_dir, digest_hex(digest));
+	if (!fs_exists_at(AT_FDCWD, path))
+		return err_kind(e, ERR_NOT_FOUND,
+			"context \"%s\": context not found: open %s: no such file or directory", name, path);
+	meta = json_load_at(AT_FDCWD, path, META_MAX, e);
+	if (!meta)
+		return err_wrap(e, "context \"%s\"", name);
+	docker = json_path(meta, "Endpoints", "docker", NULL);
+	host = json_str(docker, "Host", "");
+	if (json_bool(docker, "SkipTLSVerify", false))
+		return refuse_tls(e);
+	return *host ? parse_host(ep, host, e) : parse_default(ep, e);
+}
+
+static const char *env(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : NULL;
+}
+
+static int find(struct endpoint *ep, const char *host, const char *context, const char *config_dir,
+	const json_t *config, struct err *e)
+{
+	if (!host && !context && !env("DOCKER_HOST")) {
+		context = env("DOCKER_CONTEXT");
+		if (!context)
+			context = json_str(config, "currentContext", NULL);
+	}
+	if (!host && context && *context && strcmp(context, "default")) {
+		free(ep->context);
+		ep->context = xstrdup(context);
+		return parse_context(ep, context, config_dir, e);
+	}
+	if (!host)
+		host = env("DOCKER_HOST");
+	if (!host)
+		return parse_default(ep, e);
+	if (env("DOCKER_TLS_VERIFY") && strncmp(host, "unix://", 7))
+		return refuse_tls(e);
+	return parse_host(ep, host, e);
+}
+
+int endpoint_find(struct endpoint *ep, const char *host, const char *context,
+	const char *config_dir, const json_t *config, struct err *e)
+{
+	*ep = (struct endpoint){.context = xstrdup("default")};
+	if (find(ep, host, context, config_dir, config, e))
+		return err_wrap(e, "Failed to initialize: unable to resolve docker endpoint");
+	return 0;
+}
+
+static int connect_tcp(const struct endpoint *ep, struct err *e)
+{
+	struct addrinfo want = {.ai_socktype = SOCK_STREAM}, *list = NULL, *a;
+	int rc, fd = -1, one = 1;
+
+	rc = getaddrinfo(ep->host, ep->port, &want, &list);
+	if (rc)
+		return err_kind(e, ERR_UNAVAILABLE,
+			"error during connect: looking up %s: %s", ep->host, gai_strerror(rc));
+	for (a = list; a && fd < 0; a = a->ai_next) {
+		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen))
+			fd_close(&fd);
+	}
+	freeaddrinfo(list);
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+int endpoint_connect(const struct endpoint *ep, struct err *e)
+{
+	int fd;
+
+	e->msg[0] = 0;
+	fd = ep->path ? sock_connect_at(AT_FDCWD, ep->path, SOCK_STREAM) : connect_tcp(ep, e);
+	if (fd >= 0)
+		return fd;
+	if (errno == EACCES && ep->path)
+		return err_kind(e, ERR_FORBIDDEN,
+			"permission denied while trying to connect to the docker API at %s", ep->url);
+	if (!e->msg[0])
+		err_kind(e, ERR_UNAVAILABLE,
+			"Cannot connect to the Docker daemon at %s. Is the docker daemon running?", ep->url);
+	return -1;
+}

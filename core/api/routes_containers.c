@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/api/routes_containers.c - /containers/…
+ */
+#include "api/http.h"
+#include "api/params.h"
+#include "base/fs.h"
+#include "engine/container.h"
+#include "engine/logs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RAW_STREAM "application/vnd.docker.raw-stream"
+#define FRAMED_STREAM "application/vnd.docker.multiplexed-stream"
+
+/* The container a path names, or NULL with the request answered. */
+static struct container *named(struct http *h)
+{
+	struct container *c;
+	struct err e;
+
+	c = container_get(http_engine(h), http_var(h, 0), &e);
+	if (!c)
+		http_fail(h, &e);
+	return c;
+}
+
+/* An object, stolen, or what went wrong. */
+static void answer(struct http *h, int status, json_t *j, const struct err *e)
+{
+	if (j)
+		http_json(h, status, j);
+	else
+		http_fail(h, e);
+}
+
+static void done(struct http *h, int status, int rc, const struct err *e)
+{
+	if (rc)
+		http_fail(h, e);
+	else
+		http_empty(h, status);
+}
+
+/* --- list, inspect, create ----------------------------------------------------------------------- */
+
+static void list(struct http *h)
+{
+	struct list_options o = {.all = http_query_bool(h, "all", false),
+		.size = http_query_bool(h, "size", false), .before = http_query(h, "before"),
+		.since = http_query(h, "since")};
+	cleanup_json json_t *filters = NULL;
+	struct err e;
+
+	filters = http_filters(h, &e);
+	o.filters = filters;
+	if (!filters || params_atoi(h, "limit", 0, &o.limit, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	answer(h, 200, containers_list(http_engine(h), &o, &e), &e);
+}
+
+static void inspect(struct http *h)
+{
+	struct container *c = named(h);
+	struct err e;
+
+	if (c)
+		answer(h, 200, container_inspect(http_engine(h), c, http_query_bool(h, "size", false), &e), &e);
+	container_put(c);
+}
+
+static void create(struct http *h)
+{
+	const char *name = http_query(h, "name");
+	cleanup_json json_t *body = NULL;
+	struct err e;
+
+	if (http_body_json(h, false, &body, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (name && !*name)
+		name = NULL;
+	answer(h, 201,
+		container_create(http_engine(h), name, http_query(h, "platform"), body, http_api_minor(h), &e), &e);
+}
+
+/* --- life ------------------------------------------------------------------------------------------ */
+
+static void start(struct http *h)
+{
+	struct container *c;
+	struct err e;
+
+	if (http_has_body(h)) {
+		cleanup_json json_t *body = NULL;
+
+		if (http_body_json(h, true, &body, &e) || json_object_size(body)) {
+			err_kind(&e, ERR_INVALID,
+				"starting container with non-empty request body was deprecated since API v1.22 and removed "
+				"in v1.24");
+			http_fail(h, &e);
+			return;
+		}
+	}
+	c = named(h);
+	if (!c)
+		return;
+	if (http_query(h, "checkpoint") && *http_query(h, "checkpoint")) {
+		err_kind(&e, ERR_INVALID, "checkpoint is only supported in experimental mode");
+		http_fail(h, &e);
+	} else {
+		done(h, 204, container_start(http_engine(h), c, &e), &e);
+	}
+	container_put(c);
+}
+
+static int stop_options(struct http *h, struct stop_options *o, struct err *e)
+{
+	const char *t = http_query(h, "t");
+
+	*o = (struct stop_options){.signal = http_query(h, "signal"), .has_timeout = t && *t};
+	if (o->signal && !*o->signal)
+		o->signal = NULL;
+	return params_atoi(h, "t", 0, &o->timeout_s, e);
+}
+
+static void stop_with(struct http *h,
+	int (*fn)(struct engine *, struct container *, const char *, const struct stop_options *, struct err *))
+{
+	struct container *c;
+	struct stop_options o;
+	struct err e;
+
+	if (stop_options(h, &o, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	c = named(h);
+	if (c)
+		done(h, 204, fn(http_engine(h), c, http_var(h, 0), &o, &e), &e);
+	container_put(c);
+}
+
+static void stop(struct http *h)
+{
+	stop_with(h, container_stop);
+}
+
+static void restart(struct http *h)
+{
+	stop_with(h, container_restart);
+}
+
+static void kill_it(struct http *h)
+{
+	struct err e;
+
+	done(h, 204, container_kill(http_engine(h), http_var(h, 0), http_query(h, "signal"), &e), &e);
+}
+
+static void rename_it(struct http *h)
+{
+	struct container *c = named(h);
+	struct err e;
+
+	if (c)
+		done(h, 204, container_rename(http_engine(h), c, http_query(h, "name"), &e), &e);
+	container_put(c);
+}
+
+static void remove_it(struct http *h)
+{
+	struct container *c = named(h);
+	struct err e;
+
+	if (!c)
+		return;
+	if (http_query_bool(h, "link", false)) {
+		err_set(&e, 0, "Conflict, cannot remove the default link name of the container");
+		http_fail(h, &e);
+	} else {
+		done(h, 204,
+			container_remove(http_engine(h), c, http_var(h, 0), http_query_bool(h, "force", false),
+				http_query_bool(h, "v", false), &e),
+			&e);
+	}
+	container_put(c);
+}
+
+static int wait_condition(struct http *h, enum wait_for *what, struct err *e)
+{
+	const char *text = http_query(h, "condition");
+
+	if (!text || !*text || !strcmp(text, "not-running"))
+		*what = WAIT_NOT_RUNNING;
+	else if (!strcmp(text, "next-exit"))
+		*what = WAIT_NEXT_EXIT;
+	else if (!strcmp(text, "removed"))
+		*what = WAIT_REMOVED;
+	else
+		return err_kind(e, ERR_INVALID, "invalid condition: \"%s\"", text);
+	return 0;
+}
+
+/* The headers tell the client that the wait has begun: it may start the container now. */
+static void wait_for_it(struct http *h)
+{
+	struct container *c;
+	struct wait_state s;
+	enum wait_for what;
+	struct err e;
+	json_t *j;
+
+	if (wait_condition(h, &what, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	c = named(h);
+	if (!c)
+		return;
+	wait_begin(c, &s);
+	http_stream_begin(h, 200, "application/json");
+	j = wait_end(c, &s, what, http_fd(h));
+	if (j)
+		http_stream_json(h, j, "\n");
+	json_decref(j);
+	container_put(c);
+}
+
+/* --- terminals ---------------------------------------------------------------------------------- */
+
+static void resize(struct http *h)
+{
+	unsigned int rows, cols;
+	struct container *c;
+	struct err e;
+
+	if (params_size(h, &rows, &cols, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	c = named(h);
+	if (c)
+		done(h, 200, container_resize(http_engine(h), c, rows, cols, &e), &e);
+	container_put(c);
+}
+
+/* --- attach ------------------------------------------------------------------------------------- */
+
+struct sink {
+	int fd;
+};
+
+static int write_sink(void *arg, const void *p, size_t n)
+{
+	const struct sink *s = arg;
+
+	return fd_write_full(s->fd, p, n);
+}
+
+/* What was printed so far, and with @follow what comes, from the log: no line twice, none missing. */
+static void send_logs(struct engine *en, struct container *c, const struct attach_options *o, bool follow,
+	int fd)
+{
+	struct logs_options l = {.out = o->out, .err = o->err, .follow = follow, .tail = -1};
+	struct sink s = {fd};
+	struct err e;
+
+	logs_read(en, c, &l, fd, write_sink, &s, &e);
+}
+
+static void attach_hijacked(struct engine *en, struct container *c, int fd, struct attach_options *o,
+	bool logs, bool stream)
+{
+	bool follow = logs && stream && container_is_running(c) && (o->out || o->err);
+	struct attach_options in = *o;
+	struct err e;
+	int copy;
+
+	if (follow && o->in) {
+		/* Output comes from the log, so the monitor only gets what is typed. */
+		in.out = in.err = false;
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (copy >= 0)
+			container_attach(en, c, copy, &in, &e);
+	}
+	if (logs)
+		send_logs(en, c, o, follow, fd);
+	if (stream && !follow)
+		container_attach(en, c, fd, o, &e);
+	else
+		close(fd);
+}
+
+static int detach_keys(struct http *h, char **keys, struct err *e)
+{
+	const char *text = http_query(h, "detachKeys");
+
+	*keys = NULL;
+	if (!text || !*text || !detach_keys_parse(text, keys))
+		return 0;
+	return err_kind(e, ERR_INVALID, "Invalid detach keys (%s) provided", text);
+}
+
+static void attach(struct http *h)
+{
+	struct engine *en = http_engine(h);
+	struct attach_options o = {.in = http_query_bool(h, "stdin", false),
+		.out = http_query_bool(h, "stdout", false), .err = http_query_bool(h, "stderr", false)};
+	bool logs = http_query_bool(h, "logs", false), stream = http_query_bool(h, "stream", false);
+	cleanup_free char *keys = NULL;
+	struct container *c;
+	struct err e;
+	int fd;
+
+	c = container_get(en, http_var(h, 0), &e);
+	if (!c || detach_keys(h, &keys, &e)) {
+		http_hijack_fail(h, &e);
+		container_put(c);
+		return;
+	}
+	o.framed = !container_tty(c);
+	o.detach_keys = keys;
+	fd = http_hijack(h, o.framed && http_api_minor(h) >= 42 ? FRAMED_STREAM : RAW_STREAM, &o.early,
+		&o.early_len);
+	attach_hijacked(en, c, fd, &o, logs, stream);
+	container_put(c);
+}
+
+/* --- logs --------------------------------------------------------------------------------------- */
+
+static int write_http(void *arg, const void *p, size_t n)
+{
+	return http_stream_write(arg, p, n);
+}
+
+static int logs_params(struct http *h, struct logs_options *o, struct err *e)
+{
+	const char *tail = http_query(h, "tail");
+
+	*o = (struct logs_options){.out = http_query_bool(h, "stdout", false),
+		.err = http_query_bool(h, "stderr", false), .timestamps = http_query_bool(h, "timestamps", false),
+		.details = http_query_bool(h, "details", false), .follow = http_query_bool(h, "follow", false),
+		.tail = -1};
+	if (!o->out && !o->err)
+		return err_kind(e, ERR_INVALID, "Bad parameters: you must choose at least one stream");
+	/* "all", and whatever else is no number, is all. */
+	if (tail && parse_i64(span_of(tail), 0, INT64_MAX, &o->tail))
+		o->tail = -1;
+	return params_time(h, "since", &o->since, e) || params_time(h, "until", &o->until, e) ? -1 : 0;
+}
+
+static void logs(struct http *h)
+{
+	struct engine *en = http_engine(h);
+	struct container *c = named(h);
+	struct logs_options o;
+	struct err e;
+	bool framed;
+
+	if (!c)
+		return;
+	if (logs_params(h, &o, &e) || logs_check(en, c, &e)) {
+		http_fail(h, &e);
+	} else {
+		framed = !container_tty(c);
+		http_stream_begin(h, 200, framed && http_api_minor(h) >= 42 ? FRAMED_STREAM : RAW_STREAM);
+		logs_read(en, c, &o, http_fd(h), write_http, h, &e);
+	}
+	container_put(c);
+}
+
+/* --- the rest ----------------------------------------------------------------------------------- */
+
+static void top(struct http *h)
+{
+	struct container *c = named(h);
+	struct err e;
+
+	if (c)
+		answer(h, 200, container_top(http_engine(h), c, http_query(h, "ps_args"), &e), &e);
+	container_put(c);
+}
+
+static void changes(struct http *h)
+{
+	struct engine *en = http_engine(h);
+	struct container *c = named(h);
+	struct err e;
+	json_t *j;
+
+	if (!c)
+		return;
+	j = rootfs_changes(&en->store, c->id, &e);
+	if (j && !json_array_size(j)) {
+		json_decref(j);
+		j = json_null();
+	}
+	answer(h, 200, j, &e);
+	container_put(c);
+}
+
+static void prune(struct http *h)
+{
+	cleanup_json json_t *filters = NULL;
+	struct err e;
+
+	filters = http_filters(h, &e);
+	answer(h, 200, filters ? containers_prune(http_engine(h), filters, &e) : NULL, &e);
+}
+
+/* There is no freezer without a cgroup of one's own. */
+static void pause_it(struct http *h)
+{
+	struct container *c = named(h);
+	struct err e;
+	int ctl;
+
+	if (!c)
+		return;
+	ctl = container_ctl(c, &e);
+	if (ctl >= 0)
+		err_set(&e, 0,
+			"cannot pause container %s: OCI runtime pause failed: cannot toggle freezer: cgroups not "
+			"configured for container",
+			c->id);
+	fd_close(&ctl);
+	http_fail(h, &e);
+	container_put(c);
+}
+
+static void unpause(struct http *h)
+{
+	struct container *c = named(h);
+	struct err e;
+
+	if (!c)
+		return;
+	err_set(&e, 0, "Container %s is not paused", c->id);
+	http_fail(h, &e);
+	container_put(c);
+}
+
+static void update(struct http *h)
+{
+	struct container *c = named(h);
+	cleanup_json json_t *body = NULL;
+	struct err e;
+
+	if (!c)
+		return;
+	if (http_body_json(h, true, &body, &e))
+		http_fail(h, &e);
+	else
+		answer(h, 200, container_update(http_engine(h), c, body, &e), &e);
+	container_put(c);
+}
+
+const struct route routes_containers[] = {
+	{"GET", "/containers/json", list},
+	{"POST", "/containers/create", create},
+	{"POST", "/containers/prune", prune},
+	{"GET", "/containers/{}/json", inspect},
+	{"GET", "/containers/{}/logs", logs},
+	{"GET", "/containers/{}/top", top},
+	{"GET", "/containers/{}/changes", changes},
+	{"POST", "/containers/{}/start", start},
+	{"POST", "/containers/{}/stop", stop},
+	{"POST", "/containers/{}/restart", restart},
+	{"POST", "/containers/{}/kill", kill_it},
+	{"POST", "/containers/{}/rename", rename_it},
+	{"POST", "/containers/{}/wait", wait_for_it},
+	{"POST", "/containers/{}/resize", resize},
+	{"POST", "/containers/{}/attach", attach},
+	{"POST", "/containers/{}/pause", pause_it},
+	{"POST", "/containers/{}/unpause", unpause},
+	{"POST", "/containers/{}/update", update},
+	{"DELETE", "/containers/{}", remove_it},
+	{NULL, NULL, NULL},
+};

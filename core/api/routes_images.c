@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/api/routes_images.c - /images, /distribution and /build/prune
+ *
+ * Theory of operation
+ *   Pull, load and import stream: the answer begins with the first line of progress, so an error
+ *   before that is still a status of its own (load excepted: clients expect 200 and an error line).
+ *   Bodies of load and import are read by the job itself while it runs.
+ *
+ *   Answers are made in the shape of the newest version; what older ones had is put back here.
+ */
+#include "api/http.h"
+#include "engine/images.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* --- a streaming answer ------------------------------------------------------------------------------ */
+
+static int stream_line(void *arg, const char *json, size_t n)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+	struct http *h = arg;
+
+	if (!http_streaming(h) && http_stream_begin(h, 200, "application/json"))
+		return -1;
+	buf_add(&line, json, n);
+	buf_adds(&line, "\r\n");
+	return http_stream_write(h, line.p, line.n);
+}
+
+static ssize_t body_feed(void *arg, void *p, size_t n, struct err *e)
+{
+	return http_body_read(arg, p, n, e);
+}
+
+static struct image_client client_of(struct http *h, bool body)
+{
+	return (struct image_client){stream_line, body ? body_feed : NULL, h, http_fd(h)};
+}
+
+static void answer(struct http *h, json_t *j, const struct err *e)
+{
+	if (j)
+		http_json(h, 200, j);
+	else
+		http_fail(h, e);
+}
+
+/* --- parameters -------------------------------------------------------------------------------------- */
+
+/* "repo" and "tag" of an image to be named. 0 with *given false if there is no repo. */
+static int repo_tag(struct http *h, struct imgref *ref, bool *given, struct err *e)
+{
+	const char *repo = http_query(h, "repo"), *tag = http_query(h, "tag");
+
+	*given = repo && *repo;
+	if (!*given)
+		return 0;
+	if (imgref_parse(repo, ref, e))
+		return -1;
+	if (ref->digest)
+		err_kind(e, ERR_INVALID, "cannot import digest reference");
+	else if (!tag || !*tag || !imgref_set_tag(ref, tag, e)) {
+		imgref_default_tag(ref);
+		return 0;
+	}
+	imgref_release(ref);
+	return -1;
+}
+
+/* The "platform" of load, inspect and history: a JSON object. *given is false if there is none. */
+static int json_platform(struct http *h, int since_minor, struct platform *p, bool *given, struct err *e)
+{
+	const char *text = http_query(h, "platform");
+	cleanup_json json_t *j = NULL;
+	const char *os, *arch;
+
+	*given = text && *text && http_api_minor(h) >= since_minor;
+	if (!*given)
+		return 0;
+	j = json_parse(text, strlen(text), e);
+	if (!j)
+		return err_wrap(e, "failed to parse platform");
+	if (!json_is_object(j))
+		return err_kind(e, ERR_INVALID, "failed to parse platform: it is no object");
+	os = json_string_value(json_get_ci(j, "os"));
+	arch = json_string_value(json_get_ci(j, "architecture"));
+	if (!os || !*os || !arch || !*arch)
+		return err_kind(e, ERR_INVALID, "both OS and Architecture must be provided");
+	*p = (struct platform){0};
+	snprintf(p->os, sizeof(p->os), "%s", os);
+	snprintf(p->arch, sizeof(p->arch), "%s", arch);
+	snprintf(p->variant, sizeof(p->variant), "%s", json_string_value(json_get_ci(j, "variant")) ?: "");
+	return 0;
+}
+
+/* --- list --------------------------------------------------------------------------------------------- */
+
+static void adapt_summary(json_t *j, int minor)
+{
+	json_t *tags = json_arr(j, "RepoTags"), *digests = json_arr(j, "RepoDigests");
+
+	if (minor < 51)
+		json_set_int(j, "Containers", -1);
+	if (minor < 44 && json_int(j, "Size", 0))
+		json_set_int(j, "VirtualSize", json_int(j, "Size", 0));
+	if (minor >= 43)
+		return;
+	if (!json_array_size(tags) && !json_array_size(digests)) {
+		json_append_str(tags, "<none>:<none>");
+		json_append_str(digests, "<none>@<none>");
+		return;
+	}
+	if (!json_array_size(tags))
+		json_set_new(j, "RepoTags", json_null());
+	if (!json_array_size(digests))
+		json_set_new(j, "RepoDigests", json_null());
+}
+
+static void list(struct http *h)
+{
+	struct engine *en = http_engine(h);
+	const struct images_use use = {engine_image_use, en};
+	struct images_list what = {
+		.all = http_query_bool(h, "all", false),
+		.shared_size = http_api_minor(h) >= 42 && http_query_bool(h, "shared-size", false),
+	};
+	struct err e = ERR_INIT;
+	cleanup_json json_t *filters = http_filters(h, &e);
+	const char *old = http_query(h, "filter");
+	json_t *j = NULL, *image, *only;
+	size_t i;
+
+	if (filters && http_api_minor(h) < 41 && old && *old) {
+		only = json_array();
+		json_append_str(only, old);
+		json_set_new(filters, "reference", only);
+	}
+	what.filters = filters;
+	if (filters)
+		j = images_list_json(en->images, &what, &use, &e);
+	json_array_foreach(j, i, image)
+		adapt_summary(image, http_api_minor(h));
+	answer(h, j, &e);
+}
+
+/* --- inspect, history ---------------------------------------------------------------------------------- */
+
+/* Members that every config had before 1.50, and what they were without a value. */
+static const struct {
+	const char *name, *value;
+} old_config[] = {
+	{"Hostname", "\"\""}, {"Domainname", "\"\""}, {"User", "\"\""}, {"AttachStdin", "false"},
+	{"AttachStdout", "false"}, {"AttachStderr", "false"}, {"Tty", "false"}, {"OpenStdin", "false"},
+	{"StdinOnce", "false"}, {"Env", "null"}, {"Cmd", "null"}, {"Image", "\"\""}, {"Volumes", "null"},
+	{"WorkingDir", "\"\""}, {"Entrypoint", "null"}, {"OnBuild", "null"}, {"Labels", "null"},
+};
+
+/* @config with all of them; new reference. */
+static json_t *with_old_members(const json_t *config)
+{
+	json_t *j = json_object();
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(old_config); i++) {
+		v = json_get_ci(config, old_config[i].name);
+		json_set_new(j, old_config[i].name,
+			v ? json_incref(v) : json_loads(old_config[i].value, JSON_DECODE_ANY, NULL));
+	}
+	json_object_foreach((json_t *)(uintptr_t)config, key, v)
+		json_object_set(j, key, v);
+	return j;
+}
+
+static void adapt_inspect(json_t *j, int minor)
+{
+	if (minor >= 45) {
+		json_object_del(j, "Container");
+		json_object_del(j, "ContainerConfig");
+	} else {
+		json_set_new(j, "ContainerConfig", with_old_members(json_obj(j, "ContainerConfig")));
+	}
+	if (minor < 44) {
+		json_set_int(j, "VirtualSize", json_int(j, "Size", 0));
+		if (!json_str(j, "Created", NULL))
+			json_set_str(j, "Created", "0001-01-01T00:00:00Z");
+	}
+	if (minor < 50)
+		json_set_new(j, "Config", with_old_members(json_obj(j, "Config")));
+}
+
+static void inspect(struct http *h)
+{
+	struct engine *en = http_engine(h);
+	struct err e = ERR_INIT;
+	struct platform p;
+	json_t *j = NULL;
+	bool given;
+
+	if (json_platform(h, 49, &p, &given, &e))
+		goto out;
+	if (given && http_query_bool(h, "manifests", false)) {
+		err_kind(&e, ERR_INVALID, "conflicting options: manifests and platform options cannot both be set");
+		goto out;
+	}
+	if (given && engine_image_check_platform(en, http_var(h, 0), &p, &e))
+		goto out;
+	j = images_inspect_json(en->images, http_var(h, 0), &e);
+	if (j)
+		adapt_inspect(j, http_api_minor(h));
+out:
+	answer(h, j, &e);
+}
+
+static void history(struct http *h)
+{
+	struct engine *en = http_engine(h);
+	struct err e = ERR_INIT;
+	struct platform p;
+	bool given;
+
+	if (json_platform(h, 48, &p, &given, &e) ||
+		(given && engine_image_check_platform(en, http_var(h, 0), &p, &e)))
+		http_fail(h, &e);
+	else
+		answer(h, images_history_json(en->images, http_var(h, 0), &e), &e);
+}
+
+/* --- names, removal ------------------------------------------------------------------------------------- */
+
+static void tag(struct http *h)
+{
+	struct err e = ERR_INIT;
+	struct imgref ref;
+	bool given;
+	int rc;
+
+	if (repo_tag(h, &ref, &given, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (!given) {
+		http_empty(h, 200);
+		return;
+	}
+	if (!strcmp(ref.repo, "library/sha256"))
+		rc = err_kind(&e, ERR_INVALID, "refusing to create an ambiguous tag using digest algorithm as name");
+	else
+		rc = engine_image_tag(http_engine(h), http_var(h, 0), &ref, &e);
+	imgref_release(&ref);
+	if (rc)
+		http_fail(h, &e);
+	else
+		http_empty(h, 201);
+}
+
+static void remove_image(struct http *h)
+{
+	struct err e = ERR_INIT;
+	json_t *j = engine_image_remove(http_engine(h), http_var(h, 0), http_query_bool(h, "force", false),
+		http_query_bool(h, "noprune", false), &e);
+
+	answer(h, j, &e);
+}
+
+static void prune(struct http *h)
+{
+	struct err e = ERR_INIT;
+	cleanup_json json_t *filters = http_filters(h, &e);
+
+	answer(h, filters ? engine_image_prune(http_engine(h), filters, &e) : NULL, &e);
+}
+
+/* --- load ------------------------------------------------------------------------------------------------ */
+
+static void load(struct http *h)
+{
+	const struct image_client client = client_of(h, true);
+	cleanup_free char *platform = NULL;
+	struct err e = ERR_INIT;
+	struct platform p;
+	bool given;
+
+	if (json_platform(h, 48, &p, &given, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (given)
+		platform = platform_format(&p);
+	/* Quiet unless asked not to be: the other way round than the CLI's flag. */
+	if (engine_image_load(http_engine(h), platform, http_query_bool(h, "quiet", true), &client, &e)) {
+		if (!http_streaming(h))
+			http_stream_begin(h, 200, "application/json");
+		http_fail(h, &e);
+	}
+}
+
+/* --- save ------------------------------------------------------------------------------------------------ */
+
+static int stream_bytes(void *arg, const char *p, size_t n)
+{
+	struct http *h = arg;
+
+	if (!http_streaming(h) && http_stream_begin(h, 200, "application/x-tar"))
+		return -1;
+	return http_stream_write(h, p, n);
+}
+
+static void save_names(struct http *h, char *const names[])
+{
+	struct err e = ERR_INIT;
+	struct platform p;
+	bool given, begun = false;
+
+	if (json_platform(h, 48, &p, &given, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (!engine_image_save(http_engine(h), names, given ? &p : NULL, stream_bytes, h, &begun, &e))
+		return;
+	/* Half an archive must not look like a whole one: no last chunk. */
+	if (begun)
+		shutdown(http_fd(h), SHUT_RDWR);
+	else
+		http_fail(h, &e);
+}
+
+static void save_one(struct http *h)
+{
+	char *name = xstrdup(http_var(h, 0)), *const names[] = {name, NULL};
+
+	save_names(h, names);
+	free(name);
+}
+
+static void save_several(struct http *h)
+{
+	save_names(h, http_query_all(h, "names"));
+}
+
+/* --- create: pull and import -------------------------------------------------------------------------------- */
+
+static int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' || c == '+' ? 62 : c == '_' || c == '/' ? 63 : -1;
+}
+
+/* Base64 for URLs, or the other one; padding may be missing. -1 if it is neither. */
+static int base64_decode(const char *text, struct buf *out)
+{
+	uint32_t bits = 0;
+	int n = 0, digit;
+
+	for (; *text && *text != '='; text++) {
+		digit = base64_digit(*text);
+		if (digit < 0)
+			return -1;
+		bits = bits << 6 | (uint32_t)digit;
+		n += 6;
+		if (n >= 8) {
+			n -= 8;
+			buf_addc(out, (char)(bits >> n));
+		}
+	}
+	return text[strspn(text, "=")] ? -1 : 0;
+}
+
+/* The client's credentials; what makes no sense counts as none, as clients send all kinds of things. */
+static json_t *registry_auth(struct http *h)
+{
+	static const char *const keys[] = {"username", "password", "identitytoken", "registrytoken"};
+	const char *header = http_header(h, "X-Registry-Auth");
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_json json_t *j = NULL;
+	json_t *auth;
+	size_t i;
+
+	if (!header || !*header || base64_decode(header, &text))
+		return NULL;
+	j = json_parse(text.p, text.n, NULL);
+	if (!json_is_object(j))
+		return NULL;
+	auth = json_object();
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (json_is_string(json_get_ci(j, keys[i])))
+			json_object_set(auth, keys[i], json_get_ci(j, keys[i]));
+	return auth;
+}
+
+static int pull_ref(struct http *h, struct imgref *ref, struct err *e)
+{
+	const char *tag_text = http_query(h, "tag");
+
+	if (imgref_parse(http_query(h, "fromImage"), ref, e))
+		return -1;
+	if (tag_text && *tag_text && imgref_set_tag_or_digest(ref, tag_text, e))
+		goto fail;
+	if (ref->digest && !digest_ok(ref->digest)) {
+		err_kind(e, ERR_INVALID, "unsupported digest algorithm");
+		goto fail;
+	}
+	if (!strcmp(ref->repo, "library/scratch") && !strcmp(ref->host, "docker.io")) {
+		err_kind(e, ERR_FORBIDDEN, "'scratch' is a reserved name");
+		goto fail;
+	}
+	return 0;
+fail:
+	imgref_release(ref);
+	return -1;
+}
+
+static void pull(struct http *h)
+{
+	const struct image_client client = client_of(h, false);
+	cleanup_json json_t *auth = registry_auth(h);
+	struct err e = ERR_INIT;
+	struct imgref ref;
+
+	if (pull_ref(h, &ref, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (engine_image_pull(http_engine(h), &ref, http_query(h, "platform"), auth, &client, &e))
+		http_fail(h, &e);
+	imgref_release(&ref);
+}
+
+/* The body is the archive. */
+static void import_body(struct http *h, const struct image_import *what)
+{
+	const struct image_client client = client_of(h, true);
+	cleanup_json json_t *line = json_object();
+	cleanup_buf struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+	char id[DIGEST_MAX];
+
+	if (engine_image_import(http_engine(h), what, &client, id, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	json_set_str(line, "status", id);
+	json_print(line, false, &text);
+	stream_line(h, text.p, text.n);
+}
+
+static int import_config(struct http *h, json_t *config, struct err *e)
+{
+	char **all = http_query_all(h, "changes");
+	cleanup_json json_t *changes = all ? json_strv(all) : NULL;
+
+	return image_config_changes(config, changes, e);
+}
+
+static void import(struct http *h)
+{
+	const char *src = http_query(h, "fromSrc"), *message = http_query(h, "message");
+	cleanup_json json_t *config = json_object();
+	cleanup_free char *comment = NULL;
+	struct err e = ERR_INIT;
+	struct image_import what = {.platform = http_query(h, "platform"), .config = config};
+	struct imgref ref;
+	bool given;
+
+	if (repo_tag(h, &ref, &given, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (!src || !*src) {
+		err_set(&e, 0, "Get \"http:\": http: no Host in request URL");
+	} else if (strcmp(src, "-")) {
+		err_kind(&e, ERR_NOT_SUPPORTED, "importing from a URL is not supported here: fetch %s first, then "
+			"import the file", src);
+	} else if (!import_config(h, config, &e)) {
+		comment = message && *message ? xstrdup(message) : xasprintf("Imported from %s", src);
+		what.message = comment;
+		what.ref = given ? &ref : NULL;
+		import_body(h, &what);
+		goto out;
+	}
+	http_fail(h, &e);
+out:
+	if (given)
+		imgref_release(&ref);
+}
+
+static void create(struct http *h)
+{
+	const char *from = http_query(h, "fromImage");
+	struct err e = ERR_INIT;
+	struct platform p;
+
+	if (platform_parse(http_query(h, "platform"), &p, &e))
+		http_fail(h, &e);
+	else if (from && *from)
+		pull(h);
+	else
+		import(h);
+}
+
+/* --- what is not there yet ------------------------------------------------------------------------------------ */
+
+static void not_here(struct http *h, const char *what)
+{
+	struct err e = ERR_INIT;
+
+	err_kind(&e, ERR_NOT_SUPPORTED, "%s is not implemented by Coracle yet", what);
+	http_fail(h, &e);
+}
+
+static void push(struct http *h)
+{
+	not_here(h, "pushing images");
+}
+
+static void search(struct http *h)
+{
+	not_here(h, "searching registries");
+}
+
+static void distribution(struct http *h)
+{
+	not_here(h, "asking a registry about an image");
+}
+
+/* There is no build cache: nothing to remove. */
+static void build_prune(struct http *h)
+{
+	http_json(h, 200, json_pack("{s:n, s:i}", "CachesDeleted", "SpaceReclaimed", 0));
+}
+
+const struct route routes_images[] = {
+	{"GET", "/images/json", list},
+	{"GET", "/images/search", search},
+	{"GET", "/images/get", save_several},
+	{"GET", "/images/{*}/get", save_one},
+	{"GET", "/images/{*}/history", history},
+	{"GET", "/images/{*}/json", inspect},
+	{"POST", "/images/load", load},
+	{"POST", "/images/create", create},
+	{"POST", "/images/prune", prune},
+	{"POST", "/images/{*}/push", push},
+	{"POST", "/images/{*}/tag", tag},
+	{"DELETE", "/images/{*}", remove_image},
+	{"GET", "/distribution/{*}/json", distribution},
+	{"POST", "/build/prune", build_prune},
+	{NULL},
+};

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/container.h - one container: what it is, what it does, and what can be done to it
+ *
+ * On disk, in containers/<id>/ below the data-root:
+ *	config.json	what it was created as; written at create, rename and update
+ *	state.json	what became of it; written at each change
+ *	hosts, hostname, resolv.conf	bind-mounted into it
+ *	<id>-json.log	what it printed
+ * While it runs, <exec-root>/<id>/ is its monitor's directory (runtime.h), with exec-<id>/ below it
+ * for each exec.  That directory, not state.json, tells the next engine that it was started.
+ *
+ * References: container_get() and the lists give counted ones; container_put() drops them.  One
+ * that was removed stays valid, and says so (->removed), until the last reference is gone.
+ *
+ * Two things guard a container.  Its lock, held for memory work only, guards all fields marked so.
+ * Its op serialises what changes it as a whole (start, remove, rename): container_begin() waits for
+ * another one's end, and holds no lock.  Whoever waits for a change has a struct waiter, whose
+ * eventfd it polls beside its client's descriptor, or uses the condition for timed waits that no
+ * client's departure ends.
+ */
+#ifndef ENGINE_CONTAINER_H
+#define ENGINE_CONTAINER_H
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "runtime/runtime.h"
+
+#include <stdatomic.h>
+
+enum status { ST_CREATED, ST_RUNNING, ST_RESTARTING, ST_EXITED, ST_REMOVING };
+
+/* A client that attached before the start, or waits for the next one. */
+struct pending {
+	struct pending *next;
+	uint64_t watch; /* the watcher looks whether it hangs up */
+	int fd;
+	bool in, out, err, framed;
+	char *detach_keys, *early;
+	size_t early_len;
+};
+
+struct waiter {
+	struct waiter *next;
+	int efd;
+};
+
+struct container {
+	atomic_int refs;
+
+	/* Set at creation, then only read. */
+	char id[ID_LEN + 1];
+	char image_id[DIGEST_MAX], layer[DIGEST_MAX]; /* "" without an image */
+	int64_t created;			      /* ns */
+	int64_t asked_for; /* CLOCK_BOOTTIME ns of the request to make it; 0: an earlier engine's */
+	json_t *config;	  /* sparse Config (schema.h), merged with the image's */
+	json_t *mounts;	  /* array of mount points (mounts.h) */
+	json_t *networks; /* name -> sparse endpoint settings */
+
+	char *name; /* without the slash; guarded by en->lock */
+	bool hidden; /* being made: its name is taken, nothing else can be seen; en->lock */
+
+	pthread_mutex_t lock; /* guards what follows; after en->lock */
+	pthread_cond_t changed; /* CLOCK_MONOTONIC */
+	struct waiter *waiters;
+	struct pending *pending;
+	json_t *host; /* sparse HostConfig; replaced, never changed in place */
+	bool busy;    /* an op is going on */
+	bool removed;
+
+	enum status status, status_before; /* before: of a removal that fails */
+	pid_t pid;
+	uint64_t start_time;
+	int ctl;	      /* control descriptor of the monitor, -1: not running */
+	uint64_t watch;	      /* the watcher's entry for ctl */
+	int exit_code;
+	bool oom_killed;
+	char *error;	      /* State.Error, NULL: none */
+	int64_t started_at, finished_at; /* ns, 0: never */
+	uint64_t exits;	      /* counts ends, for wait?condition=next-exit */
+	int stopping;	      /* stops in progress: the exit event is preceded by "stop" */
+	bool stopped_by_user; /* no restart by policy */
+	int restarting_by_user; /* between the halves of a restart: no --rm */
+	int restart_count;
+	int64_t backoff_ns, restart_at; /* monotonic, 0: none due */
+	char sandbox_id[ID_LEN + 1], endpoint_id[ID_LEN + 1];
+	int log_watch; /* inotify watch of its directory while logs are followed, -1 */
+	int followers;
+};
+
+#define ENGINE_STACK_KB 256 /* JSON, paths and a struct err or two */
+
+/* A container and its engine, for a thread of their own. */
+struct resume {
+	struct engine *en;
+	struct container *c;
+};
+
+/* --- the table (container.c) ---------------------------------------------------------------- */
+
+/* By id, name or unambiguous prefix of an id. */
+struct container *container_get(struct engine *en, const char *ref, struct err *e);
+struct container *container_ref(struct container *c);
+void container_put(struct container *c);
+/* All visible ones, newest first, NULL-terminated; containers_free() it. */
+struct container **containers_all(struct engine *en);
+void containers_free(struct container **all);
+/* A copy of its name (names change); to free(). */
+char *container_name(struct engine *en, struct container *c);
+
+struct container *container_new(void);
+/* Enter it under @name, or a made-up one if NULL, hidden.  ERR_CONFLICT if the name is taken. */
+int container_insert(struct engine *en, struct container *c, const char *name, struct err *e);
+void container_show(struct engine *en, struct container *c);
+void container_take_out(struct engine *en, struct container *c);
+int container_rename(struct engine *en, struct container *c, const char *name, struct err *e);
+
+void container_begin(struct container *c);
+void container_end(struct container *c);
+/* Wake everybody who waits for a change. The lock is held. */
+void container_notify(struct container *c);
+void waiter_add(struct container *c, struct waiter *w);
+void waiter_remove(struct container *c, struct waiter *w);
+/* Sleep until a change or until @fd (-1: none) hangs up: 1 changed, 0 hung up, -1 @deadline (mono ns,
+ * -1: none) is over.  No lock is held. */
+int waiter_sleep(struct waiter *w, int fd, int64_t deadline);
+
+/* What was asked for, on the sparse objects; the host config is a new reference. */
+json_t *container_host(struct container *c);
+bool container_tty(const struct container *c);
+bool container_is_running(struct container *c); /* takes the lock; restarting counts */
+/* Path and arguments: Entrypoint and Cmd together.  New reference, an array. */
+json_t *container_args(const struct container *c);
+char *container_path(struct engine *en, const struct container *c, const char *file); /* to free() */
+/* Publish a container event: labels, image and name are added to @attributes (stolen, may be NULL). */
+void container_event(struct engine *en, struct container *c, const char *action, json_t *attributes);
+
+/* --- state on disk (state.c) ---------------------------------------------------------------- */
+
+int container_save_config(struct engine *en, struct container *c, int flags, struct err *e);
+/* What it was made of, as config.json has it; en->lock or an op keeps the name. */
+json_t *container_to_json(const struct container *c);
+/* Losing it costs the engine nothing it could not find out again, so errors are only logged. */
+void container_save_state(struct engine *en, struct container *c);
+/* Load all, reconnect to living monitors, take note of those that ended, drop what is half-made. */
+int containers_load(struct engine *en, struct err *e);
+/* After everything else is up: restart policies and interrupted auto-removes. */
+void containers_resume(struct engine *en);
+/* Unmount what a start mounted in <exec-root>/<id>/mounts. */
+void runtime_dir_unmount(struct engine *en, const char *id);
+/* Kill what a dead monitor may have left, and wait for its end. @dirfd: the monitor's directory. */
+void container_kill_rest(int dirfd);
+
+/* --- life (create.c, start.c, stop.c, remove.c, attach.c, wait.c) ---------------------------- */
+
+/* Body of POST /containers/create; the answer's object. */
+json_t *container_create(struct engine *en, const char *name, const char *platform,
+	const json_t *body, int api_minor, struct err *e);
+int container_start(struct engine *en, struct container *c, struct err *e);
+/* Why a process could not be started, from the runtime's error: exit code 126, 127 or 128, and
+ * @e->kind.  Returns -1. */
+int runtime_failed(struct err *e, int *exit_code);
+/* Is it about a user or group that is not there? Docker says that without a runtime's words. */
+bool runtime_is_lookup(const struct err *e);
+/* The monitor's descriptor became readable: the process has ended. For the watcher. */
+void container_exited(struct engine *en, struct container *c);
+/* A restart is due. For the watcher; starts a thread. */
+void container_restart_due(struct engine *en, struct container *c);
+
+struct stop_options {
+	const char *signal;   /* NULL: the container's */
+	bool has_timeout;
+	int64_t timeout_s;    /* negative: for ever */
+};
+int container_stop(struct engine *en, struct container *c, const char *ref,
+	const struct stop_options *o, struct err *e);
+int container_restart(struct engine *en, struct container *c, const char *ref,
+	const struct stop_options *o, struct err *e);
+int container_kill(struct engine *en, const char *ref, const char *signal, struct err *e);
+int container_resize(struct engine *en, struct container *c, unsigned int h, unsigned int w,
+	struct err *e);
+/* A copy of its control descriptor, or -1 with "container … is not running". */
+int container_ctl(struct container *c, struct err *e);
+
+int container_remove(struct engine *en, struct container *c, const char *ref, bool force,
+	bool volumes, struct err *e);
+/* Remove it in a thread of its own: --rm. */
+void container_auto_remove(struct engine *en, struct container *c);
+/* POST /containers/x/update: the answer's object. */
+json_t *container_update(struct engine *en, struct container *c, const json_t *body, struct err *e);
+json_t *containers_prune(struct engine *en, const json_t *filters, struct err *e);
+
+enum wait_for { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED };
+/* Answer for wait, as of the call to wait_begin(): nothing is missed in between. */
+struct wait_state {
+	struct waiter w;
+	uint64_t exits;
+};
+void wait_begin(struct container *c, struct wait_state *s);
+/* The object to answer, or NULL: the client left. */
+json_t *wait_end(struct container *c, struct wait_state *s, enum wait_for what, int client_fd);
+
+struct attach_options {
+	bool in, out, err, framed;
+	const char *detach_keys; /* as bytes; NULL: the default */
+	const void *early;
+	size_t early_len;
+};
+/* "ctrl-p,ctrl-q" as bytes; -1: malformed. @out to free(). */
+int detach_keys_parse(const char *text, char **out);
+/* Hand a client's socket (taken over in any case) to the monitor now, or at the next start. */
+int container_attach(struct engine *en, struct container *c, int fd, const struct attach_options *o,
+	struct err *e);
+/* Take all that wait out of the list and the watcher; pending_free() closes and frees a list. */
+struct pending *pending_take(struct engine *en, struct container *c);
+void pending_free(struct pending *p);
+void pending_gone(struct engine *en, struct container *c, uint64_t watch); /* for the watcher */
+
+/* --- what the API shows (inspect.c, list.c, top.c) ------------------------------------------- */
+
+json_t *container_inspect(struct engine *en, struct container *c, bool size, struct err *e);
+/* Bytes it has written, and of all its files. */
+void container_sizes(struct engine *en, const struct container *c, int64_t *rw, int64_t *rootfs);
+struct list_options {
+	bool all, size;
+	int64_t limit;
+	const char *before, *since;
+	const json_t *filters;
+};
+json_t *containers_list(struct engine *en, const struct list_options *o, struct err *e);
+json_t *container_top(struct engine *en, struct container *c, const char *ps_args, struct err *e);
+const char *status_name(enum status s);
+/* Where its lines go; NULL: nowhere. To free(). */
+char *container_log_path(struct engine *en, struct container *c, const json_t *host);
+
+#endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/list.c - docker ps: short descriptions of many containers
+ */
+#include "engine/container.h"
+#include "engine/filter.h"
+#include "engine/mounts.h"
+#include "engine/network.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- how long ago ------------------------------------------------------------------------------ */
+
+/* As people say it, and as Docker's clients have it: "About an hour". */
+static void duration(int64_t ns, char out[static 40])
+{
+	int64_t s = ns / NS_PER_S, hours = (s + 1800) / 3600;
+
+	if (s < 1)
+		snprintf(out, 40, "Less than a second");
+	else if (s == 1)
+		snprintf(out, 40, "1 second");
+	else if (s < 60)
+		snprintf(out, 40, "%lld seconds", (long long)s);
+	else if (s < 120)
+		snprintf(out, 40, "About a minute");
+	else if (s < 3600)
+		snprintf(out, 40, "%lld minutes", (long long)(s / 60));
+	else if (hours == 1)
+		snprintf(out, 40, "About an hour");
+	else if (hours < 48)
+		snprintf(out, 40, "%lld hours", (long long)hours);
+	else if (hours < 24 * 7 * 2)
+		snprintf(out, 40, "%lld days", (long long)(hours / 24));
+	else if (hours < 24 * 30 * 2)
+		snprintf(out, 40, "%lld weeks", (long long)(hours / 24 / 7));
+	else if (hours < 24 * 365 * 2)
+		snprintf(out, 40, "%lld months", (long long)(hours / 24 / 30));
+	else
+		snprintf(out, 40, "%lld years", (long long)(s / 3600 / 24 / 365));
+}
+
+/* "Up 2 hours", "Exited (1) 5 minutes ago". c->lock is held, here and below. */
+static void status_text(const struct container *c, char *out, size_t n)
+{
+	int64_t now = clock_real_ns();
+	char ago[40];
+
+	duration(now - (c->status == ST_RUNNING ? c->started_at : c->finished_at), ago);
+	if (c->status == ST_RUNNING)
+		snprintf(out, n, "Up %s", ago);
+	else if (c->status == ST_RESTARTING)
+		snprintf(out, n, "Restarting (%d) %s ago", c->exit_code, ago);
+	else if (c->status == ST_REMOVING)
+		snprintf(out, n, "Removal In Progress");
+	else if (!c->started_at)
+		snprintf(out, n, "Created");
+	else
+		snprintf(out, n, "Exited (%d) %s ago", c->exit_code, ago);
+}
+
+/* --- one --------------------------------------------------------------------------------------- */
+
+static char *command_text(const struct container *c)
+{
+	cleanup_json json_t *args = container_args(c);
+	cleanup_buf struct buf b = BUF_INIT;
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(args, i, v) {
+		const char *s = json_string_value(v) ? json_string_value(v) : "";
+
+		buf_addf(&b, i && strchr(s, ' ') ? " '%s'" : i ? " %s" : "%s", s);
+	}
+	return buf_detach(&b);
+}
+
+static json_t *exposed_ports(const struct container *c)
+{
+	json_t *out = json_array(), *v;
+	const char *key;
+	uint64_t port;
+
+	if (c->status != ST_RUNNING || !json_object_get(c->networks, "bridge"))
+		return out;
+	json_object_foreach(json_obj(c->config, "ExposedPorts"), key, v) {
+		size_t len = strcspn(key, "/");
+
+		if (!parse_u64((struct span){key, len}, 65535, &port))
+			json_array_append_new(out, json_pack("{s:I, s:s}", "PrivatePort", (json_int_t)port, "Type",
+							   key[len] ? key + len + 1 : "tcp"));
+	}
+	return out;
+}
+
+/* The image as the user named it, or its id if the name means another one by now. */
+static const char *image_shown(struct engine *en, const struct container *c)
+{
+	const char *ref = json_str(c->config, "Image", "");
+	char id[DIGEST_MAX];
+
+	if (!*ref || (!images_resolve(en->images, ref, id, NULL) && !strcmp(id, c->image_id)))
+		return ref;
+	return c->image_id;
+}
+
+static json_t *summary(struct engine *en, struct container *c, const char *name)
+{
+	cleanup_free char *command = command_text(c), *slashed = xasprintf("/%s", name);
+	const char *mode = json_str(c->host, "NetworkMode", "");
+	json_t *labels = json_obj(c->config, "Labels"), *j = json_object();
+	char status[80];
+
+	status_text(c, status, sizeof(status));
+	json_set_str(j, "Id", c->id);
+	json_set_new(j, "Names", json_pack("[s]", slashed));
+	json_set_str(j, "Image", "");
+	json_set_str(j, "ImageID", c->image_id);
+	json_set_str(j, "Command", command);
+	json_set_int(j, "Created", c->created / NS_PER_S);
+	json_set_new(j, "Ports", exposed_ports(c));
+	json_set_new(j, "Labels", labels ? json_incref(labels) : json_object());
+	json_set_str(j, "State", status_name(c->status));
+	json_set_str(j, "Status", status);
+	json_set_new(j, "HostConfig", json_pack("{s:s}", "NetworkMode", mode));
+	if (json_obj(c->host, "Annotations"))
+		json_object_set(json_obj(j, "HostConfig"), "Annotations", json_obj(c->host, "Annotations"));
+	json_set_new(j, "NetworkSettings", network_settings_summary(en, c));
+	return j;
+}
+
+static json_t *describe(struct engine *en, struct container *c, bool size)
+{
+	cleanup_free char *name = container_name(en, c);
+	int64_t rw, rootfs;
+	json_t *j;
+
+	pthread_mutex_lock(&c->lock);
+	j = c->removed ? NULL : summary(en, c, name);
+	pthread_mutex_unlock(&c->lock);
+	if (!j)
+		return NULL;
+	json_set_str(j, "Image", image_shown(en, c));
+	if (size) {
+		container_sizes(en, c, &rw, &rootfs);
+		if (rw)
+			json_set_int(j, "SizeRw", rw);
+		json_set_int(j, "SizeRootFs", rootfs);
+	}
+	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, true));
+	return j;
+}
+
+/* --- filters ------------------------------------------------------------------------------------ */
+
+struct query {
+	struct engine *en;
+	const json_t *filters;
+	bool all;
+	json_t *ancestors;
+	int64_t before, since; /* creation times, 0: any */
+};
+
+static int check_words(const json_t *filters, const char *key, const char *const *known, const char *what,
+	const char *list, struct err *e)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(filters, key), i, v)
+		if (!str_in(json_string_value(v), known))
+			return err_kind(e, ERR_INVALID, "invalid filter '%s=%s': invalid value for %s (%s): must be one of %s",
+				key, json_string_value(v), what, json_string_value(v), list);
+	return 0;
+}
+
+static int check_ports(const json_t *filters, const char *key, struct err *e)
+{
+	const json_t *v;
+	uint64_t port;
+	size_t i;
+
+	json_array_foreach(json_object_get(filters, key), i, v) {
+		const char *text = json_string_value(v);
+		struct span number = {text, strcspn(text, "/-")};
+
+		if (parse_u64(number, 65535, &port))
+			return err_set(e, 0,
+				"error while looking up for %s %s: strconv.ParseUint: parsing \"%.*s\": invalid syntax", key,
+				text, (int)number.n, number.p);
+	}
+	return 0;
+}
+
+static int check_filters(const json_t *filters, struct err *e)
+{
+	static const char *const known[] = {"ancestor", "before", "exited", "expose", "health", "id",
+		"isolation", "is-task", "label", "label!", "name", "network", "publish", "since", "status", "volume",
+		NULL};
+	static const char *const states[] = {"created", "running", "paused", "restarting", "removing", "exited",
+		"dead", NULL};
+	static const char *const health[] = {"none", "starting", "healthy", "unhealthy", NULL};
+	const json_t *v;
+	bool task;
+	int64_t code;
+	size_t i;
+
+	if (filter_check(filters, known, e))
+		return -1;
+	json_array_foreach(json_object_get(filters, "exited"), i, v)
+		if (parse_i64(span_of(json_string_value(v)), INT32_MIN, INT32_MAX, &code))
+			return err_kind(e, ERR_INVALID,
+				"invalid filter 'exited=%s': strconv.Atoi: parsing \"%s\": invalid syntax",
+				json_string_value(v), json_string_value(v));
+	if (check_words(filters, "status", states, "state",
+		    "created, running, paused, restarting, removing, exited, dead", e) ||
+		check_words(filters, "health", health, "health", "none, starting, healthy, unhealthy", e) ||
+		filter_bool(filters, "is-task", false, &task, e) || check_ports(filters, "expose", e) ||
+		check_ports(filters, "publish", e))
+		return -1;
+	return 0;
+}
+
+/* When that container was created. */
+static int time_of(struct engine *en, const json_t *values, const char *parameter, int64_t *at, struct err *e)
+{
+	const char *ref = json_string_value(json_array_get(values, 0));
+	struct container *c;
+
+	if (!ref)
+		ref = parameter;
+	if (!ref || !*ref)
+		return 0;
+	c = container_get(en, ref, e);
+	if (!c)
+		return -1;
+	*at = c->created;
+	container_put(c);
+	return 0;
+}
+
+static void resolve_ancestors(struct query *q)
+{
+	const json_t *v;
+	char id[DIGEST_MAX];
+	size_t i;
+
+	q->ancestors = json_array();
+	json_array_foreach(json_object_get(q->filters, "ancestor"), i, v)
+		if (!images_resolve(q->en->images, json_string_value(v), id, NULL))
+			json_append_str(q->ancestors, id);
+}
+
+static bool any_prefix(const json_t *values, const char *s)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(values, i, v)
+		if (!strncmp(s, json_string_value(v), strlen(json_string_value(v))))
+			return true;
+	return false;
+}
+
+static bool match_volume(const json_t *values, const struct container *c)
+{
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(c->mounts, i, p)
+		if (filter_has(values, json_str(p, "Name", "")) || filter_has(values, json_str(p, "Source", "")) ||
+			filter_has(values, json_str(p, "Destination", "")))
+			return true;
+	return false;
+}
+
+static bool match_network(struct engine *en, const json_t *values, const struct container *c)
+{
+	const json_t *v, *n;
+	size_t i;
+
+	json_array_foreach(values, i, v) {
+		n = network_find(en, json_string_value(v));
+		if (json_object_get(c->networks, n ? json_str(n, "Name", "") : json_string_value(v)))
+			return true;
+	}
+	return false;
+}
+
+/* "90/udp", "80" (tcp), "80-90" against the exposed ports. */
+static bool match_expose(const json_t *values, const struct container *c)
+{
+	const char *key;
+	json_t *x;
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(values, i, v) {
+		const char *text = json_string_value(v), *proto = strchr(text, '/') ? strchr(text, '/') + 1 : "tcp";
+		struct span lo = {text, strcspn(text, "/-")}, hi = lo;
+		uint64_t a, b, port;
+
+		if (text[lo.n] == '-')
+			hi = (struct span){text + lo.n + 1, strcspn(text + lo.n + 1, "/")};
+		if (parse_u64(lo, 65535, &a) || parse_u64(hi, 65535, &b))
+			continue;
+		json_object_foreach(json_obj(c->config, "ExposedPorts"), key, x) {
+			size_t len = strcspn(key, "/");
+
+			if (!strcmp(key[len] ? key + len + 1 : "tcp", proto) &&
+				!parse_u64((struct span){key, len}, 65535, &port) && port >= a && port <= b)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool wanted(struct query *q, const char *key, bool (*match)(const json_t *, const struct container *),
+	const struct container *c)
+{
+	const json_t *values = json_object_get(q->filters, key);
+
+	return !json_array_size(values) || match(values, c);
+}
+
+static bool match_never(const json_t *values, const struct container *c)
+{
+	return false; /* no port is published yet */
+}
+
+/* What needs the state. c->lock is held. */
+static bool match_state(struct query *q, const struct container *c)
+{
+	const json_t *states = json_object_get(q->filters, "status");
+	const json_t *exited = json_object_get(q->filters, "exited"), *health = json_object_get(q->filters, "health");
+	char code[12];
+
+	if (c->removed)
+		return false;
+	snprintf(code, sizeof(code), "%d", c->exit_code);
+	if (json_array_size(states) ? !filter_has(states, status_name(c->status)) :
+				      !q->all && c->status != ST_RUNNING && c->status != ST_RESTARTING)
+		return false;
+	if (json_array_size(exited) && (c->status != ST_EXITED || !filter_has(exited, code)))
+		return false;
+	return !json_array_size(health) || filter_has(health, "none");
+}
+
+static bool match(struct query *q, struct container *c)
+{
+	const json_t *ids = json_object_get(q->filters, "id"), *names = json_object_get(q->filters, "name");
+	const json_t *networks = json_object_get(q->filters, "network");
+	const json_t *unwanted = json_object_get(q->filters, "label!"), *labels = json_obj(c->config, "Labels");
+	const json_t *tasks = json_object_get(q->filters, "is-task");
+	bool ok, task = false;
+
+	pthread_mutex_lock(&c->lock);
+	ok = match_state(q, c);
+	pthread_mutex_unlock(&c->lock);
+	if (!ok || (q->before && c->created >= q->before) || (q->since && c->created <= q->since) ||
+		(json_array_size(ids) && !any_prefix(ids, c->id)))
+		return false;
+	if (json_array_size(names)) {
+		cleanup_free char *name = container_name(q->en, c), *slashed = xasprintf("/%s", name);
+
+		if (!filter_match(names, slashed) && !filter_match(names, name))
+			return false;
+	}
+	filter_bool(q->filters, "is-task", false, &task, NULL);
+	if ((json_array_size(tasks) && task) ||
+		(json_array_size(networks) && !match_network(q->en, networks, c)) ||
+		!wanted(q, "volume", match_volume, c) || !wanted(q, "expose", match_expose, c) ||
+		!wanted(q, "publish", match_never, c))
+		return false;
+	if (json_array_size(json_object_get(q->filters, "ancestor")) && !filter_has(q->ancestors, c->image_id))
+		return false;
+	return filter_labels(json_object_get(q->filters, "label"), labels) &&
+		!(json_array_size(unwanted) && filter_labels(unwanted, labels));
+}
+
+json_t *containers_list(struct engine *en, const struct list_options *o, struct err *e)
+{
+	struct query q = {.en = en, .filters = o->filters,
+		.all = o->all || o->limit > 0};
+	struct container **all;
+	json_t *list, *j;
+	size_t i;
+
+	if (check_filters(o->filters, e) ||
+		time_of(en, json_object_get(o->filters, "before"), o->before, &q.before, e) ||
+		time_of(en, json_object_get(o->filters, "since"), o->since, &q.since, e))
+		return NULL;
+	resolve_ancestors(&q);
+	all = containers_all(en);
+	list = json_array();
+	for (i = 0; all[i]; i++) {
+		if (o->limit > 0 && (int64_t)json_array_size(list) >= o->limit)
+			break;
+		j = match(&q, all[i]) ? describe(en, all[i], o->size) : NULL;
+		if (j)
+			json_array_append_new(list, j);
+	}
+	containers_free(all);
+	json_decref(q.ancestors);
+	return list;
+}
+
+json_t *containers_disk_usage(struct engine *en, struct err *e)
+{
+	cleanup_json json_t *none = json_object();
+	struct list_options o = {.all = true, .size = true, .filters = none};
+
+	return containers_list(en, &o, e);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/mounts.h - what -v, --mount, --volumes-from and an image's volumes ask for
+ *
+ * A mount point is an object: what inspect shows (Type, Name, Source, Destination, Driver, Mode,
+ * RW, Propagation) and, in small letters, what only we need:
+ *	copy		fill an empty volume from the image
+ *	create		make a bind's source directory if it is not there (-v does, --mount does not)
+ *	subpath		of a volume
+ *	flat		bind without what is mounted below
+ *	options		of a tmpfs: "size=1048576,mode=700"
+ */
+#ifndef ENGINE_MOUNTS_H
+#define ENGINE_MOUNTS_H
+
+#include "engine/engine.h"
+
+struct container;
+
+/* The mount points of a container about to be made; volumes are made and marked as used by @id.
+ * New reference to an array, or NULL with nothing used. */
+json_t *mounts_build(struct engine *en, const char *id, const json_t *config, const json_t *host,
+	struct err *e);
+/* The volumes are no longer used by @id; anonymous ones go too if @remove. */
+void mounts_drop(struct engine *en, const char *id, const json_t *mounts, bool remove);
+/* What inspect shows, or @brief, a list: a new reference. */
+json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief);
+
+/* A tmpfs destination's options ("size=1m,mode=700") as an array of OCI mount options, after the
+ * defaults noexec,nosuid,nodev. NULL with @e if one is unknown. */
+json_t *mounts_tmpfs_options(const char *text, struct err *e);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/remove.c - take containers away
+ *
+ * Theory of operation
+ *   The point of no return is one rename, containers/<id> to tmp/container-<id>: before it the
+ *   container is there, after it is gone, even if the deleting that follows is cut short (the
+ *   next engine finishes it, see state.c).
+ */
+#include "engine/container.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "engine/exec.h"
+#include "engine/filter.h"
+#include "engine/mounts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void delete_files(struct engine *en, struct container *c)
+{
+	cleanup_free char *tmp = xasprintf("tmp/container-%s", c->id);
+	struct err e;
+
+	if (rootfs_remove(&en->store, c->id, &e) || fs_remove_tree_at(en->datafd, tmp, &e)) {
+		log_err(&e, "removing the files of container %.12s (tried again at the next start)", c->id);
+		return;
+	}
+	images_unpin(en->images, c->layer);
+}
+
+/* It is an op, and does not run. */
+static int remove_op(struct engine *en, struct container *c, bool volumes, struct err *e)
+{
+	cleanup_free char *from = xasprintf("containers/%s", c->id);
+	cleanup_free char *to = xasprintf("tmp/container-%s", c->id);
+
+	if (renameat(en->datafd, from, en->datafd, to) && errno != ENOENT)
+		return err_set(e, errno, "cannot remove container \"%s\": moving its directory away", c->id);
+	delete_files(en, c);
+	execs_forget(en, c);
+	execs_remove(en, c);
+	container_event(en, c, "destroy", NULL);
+	container_take_out(en, c);
+	pending_free(pending_take(en, c));
+	mounts_drop(en, c->id, c->mounts, volumes);
+	return 0;
+}
+
+static int kill_first(struct engine *en, struct container *c, struct err *e)
+{
+	struct err why;
+
+	if (!container_is_running(c))
+		return 0;
+	if (container_kill(en, c->id, "SIGKILL", &why) && why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND)
+		return err_set(e, 0, "cannot remove container \"%s\": could not kill container: %s", c->id, why.msg);
+	return 0;
+}
+
+/* Only one removes. */
+static int claim(struct container *c, const char *ref, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->removed || c->status == ST_REMOVING) {
+		rc = err_kind(e, ERR_CONFLICT, "removal of container %s is already in progress", ref);
+	} else if (c->status == ST_RUNNING || c->status == ST_RESTARTING) {
+		rc = err_kind(e, ERR_CONFLICT,
+			"cannot remove container \"%s\": container is %s: stop the container before removing or "
+			"force remove",
+			ref, c->status == ST_RUNNING ? "running" : "restarting");
+	} else {
+		c->status_before = c->status;
+		c->status = ST_REMOVING;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+static int remove_container(struct engine *en, struct container *c, const char *ref, bool volumes,
+	struct err *e)
+{
+	int rc;
+
+	container_begin(c);
+	rc = claim(c, ref, e);
+	if (rc) {
+		container_end(c);
+		return rc;
+	}
+	rc = remove_op(en, c, volumes, e);
+	pthread_mutex_lock(&c->lock);
+	c->removed = !rc;
+	if (rc)
+		c->status = c->status_before;
+	container_notify(c);
+	pthread_mutex_unlock(&c->lock);
+	container_end(c);
+	return rc;
+}
+
+int container_remove(struct engine *en, struct container *c, const char *ref, bool force,
+	bool volumes, struct err *e)
+{
+	int rc = 0, attempt;
+
+	if (!force)
+		return remove_container(en, c, ref, volumes, e);
+	/* A restart policy may win the race once; a stopped_by_user cannot lose it twice. */
+	for (attempt = 0; attempt < 3; attempt++) {
+		if (kill_first(en, c, e))
+			return -1;
+		rc = remove_container(en, c, ref, volumes, e);
+		if (!rc || !container_is_running(c))
+			return rc;
+	}
+	return rc;
+}
+
+static void auto_remove(void *arg)
+{
+	struct resume *r = arg;
+	struct err e;
+
+	if (remove_container(r->en, r->c, r->c->id, true, &e) && e.kind != ERR_CONFLICT)
+		log_err(&e, "removing container %.12s, as --rm asked", r->c->id);
+	container_put(r->c);
+	free(r);
+}
+
+void container_auto_remove(struct engine *en, struct container *c)
+{
+	struct resume *r = xmalloc(sizeof(*r));
+	int rc;
+
+	*r = (struct resume){en, container_ref(c)};
+	rc = thread_start("remove", auto_remove, r, ENGINE_STACK_KB);
+	if (rc) {
+		log_error("removing container %.12s: no thread: %s", c->id, strerror(rc));
+		auto_remove(r);
+	}
+}
+
+/* --- prune ------------------------------------------------------------------------------------ */
+
+static int prune_times(const json_t *filters, int64_t *until, struct err *e)
+{
+	const json_t *values = json_object_get(filters, "until");
+
+	*until = 0;
+	if (!json_array_size(values))
+		return 0;
+	if (json_array_size(values) > 1)
+		return err_kind(e, ERR_INVALID, "more than one until filter specified");
+	return filter_time(json_string_value(json_array_get(values, 0)), until, e);
+}
+
+static bool prunable(struct container *c, const json_t *filters, int64_t until)
+{
+	const json_t *unwanted = json_object_get(filters, "label!"), *labels = json_obj(c->config, "Labels");
+
+	return !container_is_running(c) && (!until || c->created < until) &&
+		filter_labels(json_object_get(filters, "label"), labels) &&
+		!(json_array_size(unwanted) && filter_labels(unwanted, labels));
+}
+
+json_t *containers_prune(struct engine *en, const json_t *filters, struct err *e)
+{
+	static const char *const known[] = {"label", "label!", "until", NULL};
+	int64_t until, reclaimed = 0, bytes, inodes;
+	struct container **all;
+	json_t *deleted;
+	char text[24];
+	size_t i;
+
+	if (filter_check(filters, known, e) || prune_times(filters, &until, e))
+		return NULL;
+	all = containers_all(en);
+	deleted = json_array();
+	for (i = 0; all[i]; i++) {
+		if (!prunable(all[i], filters, until))
+			continue;
+		bytes = 0;
+		rootfs_usage(&en->store, all[i]->id, &bytes, &inodes, NULL);
+		if (remove_container(en, all[i], all[i]->id, false, NULL))
+			continue; /* taken up again, or removed by somebody else */
+		json_append_str(deleted, all[i]->id);
+		reclaimed += bytes;
+	}
+	containers_free(all);
+	snprintf(text, sizeof(text), "%lld", (long long)reclaimed);
+	events_emit(en, "container", "prune", "", json_pack("{s:s}", "reclaimed", text));
+	if (!json_array_size(deleted)) {
+		json_decref(deleted);
+		deleted = json_null();
+	}
+	return json_pack("{s:o, s:I}", "ContainersDeleted", deleted, "SpaceReclaimed", reclaimed);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/spec.c - the OCI config.json of a container
+ *
+ * Theory of operation
+ *   Everything is looked at when the container starts, not when it was created: images of its
+ *   namespaces' owners, the host's files and our own limits may have changed meanwhile.  Names of
+ *   users are handed to the runtime as texts; only inside can they be looked up.
+ */
+#include "engine/spec.h"
+#include "base/fs.h"
+#include "engine/validate.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUILTIN_LABEL "io.coracle.binary" /* what core/image/builtin.c marks its image with */
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct container *spec_peer(struct start *s, const char *mode, struct err *e)
+{
+	const char *ref = mode_container(mode);
+	struct container *c;
+	bool up;
+
+	if (!ref)
+		return NULL;
+	c = container_get(s->en, ref, e);
+	if (!c)
+		return NULL;
+	pthread_mutex_lock(&c->lock);
+	up = c->status == ST_RUNNING && c->pid;
+	pthread_mutex_unlock(&c->lock);
+	if (up)
+		return c;
+	err_kind(e, ERR_CONFLICT, "cannot join namespace of a non running container: container %s is not running",
+		c->id);
+	container_put(c);
+	return NULL;
+}
+
+bool spec_host_network(const struct start *s)
+{
+	cleanup_json json_t *peer = s->net ? container_host(s->net) : NULL;
+
+	return !strcmp(json_str(peer ? peer : s->host, "NetworkMode", ""), "host");
+}
+
+/* --- environment ---------------------------------------------------------------------------- */
+
+/* Set, or with no '=' take away; later ones win, at the place of the first. */
+static void env_put(json_t *env, const char *text)
+{
+	size_t len = strcspn(text, "="), i;
+	const json_t *v;
+
+	json_array_foreach(env, i, v) {
+		const char *have = json_string_value(v);
+
+		if (strncmp(have, text, len) || have[len] != '=')
+			continue;
+		if (text[len])
+			json_array_set_new(env, i, json_text(text));
+		else
+			json_array_remove(env, i);
+		return;
+	}
+	if (text[len])
+		json_append_str(env, text);
+}
+
+json_t *spec_env(const struct container *c, bool tty, const json_t *more)
+{
+	cleanup_free char *hostname = xasprintf("HOSTNAME=%s", json_str(c->config, "Hostname", ""));
+	json_t *env = json_pack("[s, s]", "PATH=" PATH_DEFAULT, hostname), *v;
+	size_t i;
+
+	if (tty)
+		json_append_str(env, "TERM=xterm");
+	json_array_foreach(json_arr(c->config, "Env"), i, v)
+		if (json_string_value(v))
+			env_put(env, json_string_value(v));
+	json_array_foreach(more, i, v)
+		if (json_string_value(v))
+			env_put(env, json_string_value(v));
+	return env;
+}
+
+json_t *spec_caps(json_t *caps)
+{
+	return json_pack("{s:O, s:O, s:o}", "bounding", caps, "effective", caps, "permitted", caps);
+}
+
+/* --- process -------------------------------------------------------------------------------- */
+
+static void add_rlimit(json_t *list, const json_t *limit)
+{
+	cleanup_free char *type = xasprintf("RLIMIT_%s", json_str(limit, "Name", ""));
+	char *c;
+
+	for (c = type; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "type", type, "hard",
+					    json_int(limit, "Hard", 0), "soft", json_int(limit, "Soft", 0)));
+}
+
+json_t *spec_rlimits(struct engine *en, const json_t *host)
+{
+	json_t *list = json_array(), *own = json_arr(host, "Ulimits"), *v, *limit;
+	const char *name;
+	size_t i;
+	bool set;
+
+	json_object_foreach(en->config.default_ulimits, name, v) {
+		set = false;
+		json_array_foreach(own, i, limit)
+			set |= !strcmp(json_str(limit, "Name", ""), name);
+		if (!set)
+			add_rlimit(list, v);
+	}
+	json_array_foreach(own, i, limit)
+		add_rlimit(list, limit);
+	return list;
+}
+
+/* An unprivileged engine cannot make a process safer from the OOM killer than itself. */
+int64_t spec_oom_score(const json_t *host)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	int64_t want = json_int(host, "OomScoreAdj", 0), own;
+
+	if (file_read_at(AT_FDCWD, "/proc/self/oom_score_adj", 64, &text, NULL))
+		return want;
+	while (text.n && isspace((unsigned char)text.p[text.n - 1]))
+		text.n--;
+	if (parse_i64((struct span){text.p, text.n}, -1000, 1000, &own))
+		return want;
+	return want < own ? own : want;
+}
+
+/* The built-in image says how long it took to come up; only the engine knows since when. */
+static json_t *started_env(const struct container *c)
+{
+	int64_t since = c->started_at || !c->asked_for ? clock_boot_ns() : c->asked_for;
+	cleanup_free char *text = xasprintf("CORACLE_STARTED_NS=%lld", (long long)since);
+
+	if (!json_object_get(json_obj(c->config, "Labels"), BUILTIN_LABEL))
+		return NULL;
+	return json_pack("[s]", text);
+}
+
+static json_t *process(struct start *s, struct err *e)
+{
+	cleanup_json json_t *started = started_env(s->c);
+	const json_t *config = s->c->config;
+	bool tty = container_tty(s->c);
+	struct security security;
+	const char *dir = json_str(config, "WorkingDir", "");
+	json_t *caps, *p;
+
+	if (security_parse(s->host, s->en->config.no_new_privileges, &security, e))
+		return NULL;
+	caps = caps_effective(s->host, e);
+	if (!caps)
+		return NULL;
+	p = json_object();
+	json_set_bool(p, "terminal", tty);
+	json_set_new(p, "args", container_args(s->c));
+	json_set_new(p, "env", spec_env(s->c, tty, started));
+	json_set_str(p, "cwd", *dir ? dir : "/");
+	json_set_new(p, "capabilities", spec_caps(caps));
+	json_set_new(p, "rlimits", spec_rlimits(s->en, s->host));
+	json_set_bool(p, "noNewPrivileges", security.no_new_privileges);
+	json_set_int(p, "oomScoreAdj", spec_oom_score(s->host));
+	return p;
+}
+
+int spec_seccomp(struct engine *en, const struct security *security, const json_t *caps, char **path,
+	struct err *e)
+{
+	cleanup_free char *dir = xasprintf("%s/seccomp", en->config.data_root);
+	cleanup_json json_t *profile = NULL;
+	cleanup_close int cachefd = -1;
+
+	*path = NULL;
+	if (security->seccomp && !strcmp(security->seccomp, "unconfined"))
+		return 0;
+	if (security->seccomp) {
+		profile = json_parse(security->seccomp, strlen(security->seccomp), e);
+		if (!profile)
+			return err_wrap(e, "Decoding seccomp profile failed");
+	}
+	cachefd = openat(en->datafd, "seccomp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cachefd < 0)
+		return err_set(e, errno, "opening %s", dir);
+	return seccomp_compile(cachefd, dir, profile, caps, path, e);
+}
+
+/* --- linux ---------------------------------------------------------------------------------- */
+
+static void add_ns(json_t *list, const char *type, struct container *peer, const char *file)
+{
+	char path[64];
+
+	if (!peer) {
+		json_array_append_new(list, json_pack("{s:s}", "type", type));
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)peer->pid, file);
+	json_array_append_new(list, json_pack("{s:s, s:s}", "type", type, "path", path));
+}
+
+static json_t *namespaces(struct start *s)
+{
+	json_t *list = json_pack("[{s:s}]", "type", "mount");
+
+	if (!spec_host_network(s))
+		add_ns(list, "network", s->net, "net");
+	if (strcmp(json_str(s->host, "PidMode", ""), "host"))
+		add_ns(list, "pid", s->pid, "pid");
+	if (strcmp(json_str(s->host, "IpcMode", ""), "host"))
+		add_ns(list, "ipc", s->ipc, "ipc");
+	if (strcmp(json_str(s->host, "UTSMode", ""), "host"))
+		add_ns(list, "uts", NULL, NULL);
+	if (!strcmp(json_str(s->host, "CgroupnsMode", ""), "private"))
+		add_ns(list, "cgroup", NULL, NULL);
+	return list;
+}
+
+static json_t *sysctls(struct start *s)
+{
+	json_t *out = json_object();
+
+	/* Docker's default: ports below 1024 are free to all in a network of one's own. */
+	if (!s->net && !spec_host_network(s))
+		json_set_str(out, "net.ipv4.ip_unprivileged_port_start", "0");
+	json_object_update(out, json_obj(s->host, "Sysctls"));
+	return out;
+}
+
+static json_t *linux_part(struct start *s, const char *propagation, struct err *e)
+{
+	json_t *lin, *devices = spec_devices(s, e);
+
+	if (!devices)
+		return NULL;
+	lin = json_object();
+	json_set_new(lin, "namespaces", namespaces(s));
+	json_set_new(lin, "devices", devices);
+	json_set_new(lin, "sysctl", sysctls(s));
+	if (propagation)
+		json_set_str(lin, "rootfsPropagation", propagation);
+	if (json_arr(s->host, "MaskedPaths"))
+		json_object_set(lin, "maskedPaths", json_arr(s->host, "MaskedPaths"));
+	if (json_arr(s->host, "ReadonlyPaths"))
+		json_object_set(lin, "readonlyPaths", json_arr(s->host, "ReadonlyPaths"));
+	return lin;
+}
+
+json_t *spec_build(struct start *s, struct err *e)
+{
+	const char *propagation = NULL;
+	json_t *spec = json_object(), *part;
+
+	json_set_str(spec, "ociVersion", "1.2.0");
+	part = process(s, e);
+	if (!part)
+		goto fail;
+	json_set_new(spec, "process", part);
+	if (strcmp(json_str(s->host, "UTSMode", ""), "host")) {
+		json_set_str(spec, "hostname", json_str(s->c->config, "Hostname", ""));
+		json_set_str(spec, "domainname", json_str(s->c->config, "Domainname", ""));
+	}
+	part = spec_mounts(s, &propagation, e);
+	if (!part)
+		goto fail;
+	json_set_new(spec, "mounts", part);
+	part = linux_part(s, propagation, e);
+	if (!part)
+		goto fail;
+	json_set_new(spec, "linux", part);
+	if (json_obj(s->host, "Annotations"))
+		json_object_set(spec, "annotations", json_obj(s->host, "Annotations"));
+	return spec;
+fail:
+	json_decref(spec);
+	return NULL;
+}

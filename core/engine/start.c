@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/start.c - a container begins, ends, and begins again
+ *
+ * Theory of operation
+ *   A start is an op: while it prepares (volumes, files, spec) and waits for the monitor no lock is
+ *   held.  What it makes outside memory is <exec-root>/<id>/, the volumes' mounts and the process;
+ *   a start that fails takes all back and leaves its reason in State.Error.
+ *
+ *   The end is seen by the watcher, which calls container_exited(): first it is written down, then
+ *   the directory goes, then it is told: events, waiters, the restart policy or --rm.
+ *
+ * States
+ *	created, exited --start--> running --end--> exited, or restarting (policy)
+ *	restarting --timer--> running; restarting --stop--> exited
+ */
+#include "engine/container.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "engine/exec.h"
+#include "engine/network.h"
+#include "engine/spec.h"
+#include "engine/validate.h"
+#include "engine/volume.h"
+#include "engine/watch.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BACKOFF_FIRST (100 * NS_PER_MS) /* Docker's pauses between restarts */
+#define BACKOFF_MAX (60 * NS_PER_S)
+#define BACKOFF_FORGET (10 * NS_PER_S) /* one that ran so long starts anew */
+#define EXIT_NOT_STARTED 128
+#define EXIT_NOT_INVOKED 126
+#define EXIT_NOT_FOUND 127
+
+/* --- volumes and events ----------------------------------------------------------------------- */
+
+static void volume_event(struct engine *en, struct container *c, const json_t *p, const char *action)
+{
+	json_t *a = json_pack("{s:s, s:s}", "container", c->id, "driver", "local");
+
+	if (!strcmp(action, "mount")) {
+		json_set_str(a, "destination", json_str(p, "Destination", ""));
+		json_set_str(a, "propagation", json_str(p, "Propagation", ""));
+		json_set_str(a, "read/write", json_bool(p, "RW", true) ? "true" : "false");
+	}
+	events_emit(en, "volume", action, json_str(p, "Name", ""), a);
+}
+
+/* Undo the first @n of mount_volumes(). */
+static void unmount_volumes(struct engine *en, struct container *c, size_t n)
+{
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(c->mounts, i, p) {
+		const char *name = json_str(p, "Name", NULL);
+
+		if (i >= n || !name)
+			continue;
+		volume_unmount(en, name);
+		volume_event(en, c, p, "unmount");
+	}
+}
+
+static int mount_volumes(struct engine *en, struct container *c, struct err *e)
+{
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(c->mounts, i, p) {
+		const char *name = json_str(p, "Name", NULL);
+
+		if (!name)
+			continue;
+		if (volume_mount(en, name, e)) {
+			unmount_volumes(en, c, i);
+			return -1;
+		}
+		volume_event(en, c, p, "mount");
+	}
+	return 0;
+}
+
+/* --- the request to the monitor --------------------------------------------------------------- */
+
+/* Names in a comma list, or matching a regular expression, get their value into @attrs. */
+static void add_attrs(json_t *attrs, const char *list, const char *regex, const char *key,
+	const char *value)
+{
+	struct span rest = span_of(list), word;
+	regex_t re;
+	bool hit = false;
+
+	while (span_token(&rest, ',', &word))
+		hit |= span_eqs(word, key);
+	if (!hit && *regex && !regcomp(&re, regex, REG_EXTENDED | REG_NOSUB)) {
+		hit = !regexec(&re, key, 0, NULL, 0);
+		regfree(&re);
+	}
+	if (hit)
+		json_set_str(attrs, key, value);
+}
+
+/* What the options labels, env and tag of the log driver put into each line. */
+static json_t *log_attrs(const struct container *c, const json_t *options)
+{
+	json_t *attrs = json_object(), *v;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(json_obj(c->config, "Labels"), key, v)
+		add_attrs(attrs, json_str(options, "labels", ""), json_str(options, "labels-regex", ""), key,
+			json_string_value(v));
+	json_array_foreach(json_arr(c->config, "Env"), i, v) {
+		const char *text = json_string_value(v), *eq = strchr(text, '=');
+		cleanup_free char *name = eq ? xstrndup(text, (size_t)(eq - text)) : NULL;
+
+		if (name)
+			add_attrs(attrs, json_str(options, "env", ""), json_str(options, "env-regex", ""), name,
+				eq + 1);
+	}
+	if (*json_str(options, "tag", ""))
+		json_set_str(attrs, "tag", json_str(options, "tag", ""));
+	return attrs;
+}
+
+/* The driver "local" keeps the same lines in a file of its own, with Docker's limits for it. */
+static json_t *log_request(struct start *s)
+{
+	const json_t *log = json_obj(s->host, "LogConfig");
+	const char *driver = json_str(log, "Type", "json-file");
+	cleanup_free char *path = container_log_path(s->en, s->c, s->host);
+	json_t *options;
+
+	if (!path)
+		return json_null();
+	options = json_obj(log, "Config") ? json_copy(json_obj(log, "Config")) : json_object();
+	if (!strcmp(driver, "local")) {
+		if (!json_object_get(options, "max-size"))
+			json_set_str(options, "max-size", "20m");
+		if (!json_object_get(options, "max-file"))
+			json_set_str(options, "max-file", "5");
+	}
+	return json_pack("{s:s, s:s, s:o, s:o}", "driver", "json-file", "path", path, "attrs",
+		log_attrs(s->c, options), "options", options);
+}
+
+char *container_log_path(struct engine *en, struct container *c, const json_t *host)
+{
+	const char *driver = json_str(json_obj(host, "LogConfig"), "Type", "json-file");
+	cleanup_free char *file = NULL;
+
+	if (!strcmp(driver, "none"))
+		return NULL;
+	file = !strcmp(driver, "local") ? xstrdup("local.log") : xasprintf("%s-json.log", c->id);
+	return container_path(en, c, file);
+}
+
+static int seccomp_path(struct start *s, const json_t *caps, char **path, struct err *e)
+{
+	struct security security;
+
+	if (security_parse(s->host, s->en->config.no_new_privileges, &security, e))
+		return -1;
+	return spec_seccomp(s->en, &security, caps, path, e);
+}
+
+static json_t *make_request(struct start *s, json_t *spec, struct err *e)
+{
+	const json_t *config = s->c->config, *process = json_obj(spec, "process");
+	cleanup_free char *seccomp = NULL, *rootfs = NULL;
+	json_t *r, *desc, *init;
+
+	if (seccomp_path(s, json_path(process, "capabilities", "bounding", NULL), &seccomp, e))
+		return NULL;
+	desc = rootfs_describe(&s->en->store, s->c->id, e);
+	if (!desc)
+		return NULL;
+	rootfs = xasprintf("%s/%s/rootfs", s->en->config.exec_root, s->c->id);
+	json_set_new(spec, "root",
+		json_pack("{s:s, s:b}", "path", rootfs, "readonly", json_bool(s->host, "ReadonlyRootfs", false)));
+	r = json_object();
+	json_set_str(r, "id", s->c->id);
+	json_set_bool(r, "tty", container_tty(s->c));
+	json_set_bool(r, "stdin", json_bool(config, "OpenStdin", false));
+	json_set_bool(r, "stdin_once", json_bool(config, "StdinOnce", false));
+	if (json_arr(s->host, "ConsoleSize"))
+		json_object_set(r, "console_size", json_arr(s->host, "ConsoleSize"));
+	json_set_str(r, "user_text", json_str(config, "User", ""));
+	if (json_arr(s->host, "GroupAdd"))
+		json_object_set(r, "group_add", json_arr(s->host, "GroupAdd"));
+	json_set_new(r, "log", log_request(s));
+	json_object_set(r, "spec", spec);
+	json_set_new(r, "rootfs", desc);
+	json_set_str(r, "seccomp", seccomp);
+	init = json_object_get(s->host, "Init");
+	json_set_bool(r, "init", init ? json_is_true(init) : s->en->config.init);
+	return r;
+}
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+static int make_dir(struct start *s, struct err *e)
+{
+	const char *id = s->c->id;
+
+	if (mkdirat(s->en->execfd, id, 0711)) {
+		/* Of a start that a crash interrupted before its monitor came to be. */
+		runtime_dir_unmount(s->en, id);
+		if (errno != EEXIST || fs_remove_tree_at(s->en->execfd, id, NULL) ||
+			mkdirat(s->en->execfd, id, 0711))
+			return err_set(e, errno, "making %s/%s", s->en->config.exec_root, id);
+	}
+	s->dirfd = openat(s->en->execfd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dirfd < 0 || mkdirat(s->dirfd, "rootfs", 0711))
+		return err_set(e, errno, "opening %s/%s", s->en->config.exec_root, id);
+	return 0;
+}
+
+static void remove_dir(struct engine *en, const char *id)
+{
+	struct err e;
+
+	runtime_dir_unmount(en, id);
+	if (fs_remove_tree_at(en->execfd, id, &e))
+		log_err(&e, "removing the runtime directory of container %.12s", id);
+}
+
+/* The clients that attached before: theirs is all output from the first byte on. */
+static struct pending *take_pending(struct engine *en, struct container *c,
+	struct monitor_attach **list, size_t *n)
+{
+	struct pending *all = pending_take(en, c), *p;
+
+	*n = 0;
+	for (p = all; p; p = p->next)
+		++*n;
+	*list = xcalloc(*n + 1, sizeof(**list));
+	*n = 0;
+	for (p = all; p; p = p->next)
+		(*list)[(*n)++] = (struct monitor_attach){.fd = p->fd, .in = p->in, .out = p->out, .err = p->err,
+			.framed = p->framed, .detach_keys = p->detach_keys, .early = p->early,
+			.early_len = p->early_len};
+	return all;
+}
+
+/* What Docker makes of a runtime's message: which exit code, whose fault. */
+int runtime_failed(struct err *e, int *exit_code)
+{
+	static const char *const not_found[] = {"executable file not found", "no such file or directory",
+		"system cannot find the file specified", "failed to run runc create/exec call", "not a directory",
+		NULL};
+	bool missing = e->code == ENOENT;
+	size_t i;
+
+	for (i = 0; not_found[i]; i++)
+		missing |= strcasestr(e->msg, not_found[i]) != NULL;
+	if (missing) {
+		*exit_code = EXIT_NOT_FOUND;
+		e->kind = ERR_INVALID;
+	} else if (e->code == EACCES || strcasestr(e->msg, "permission denied")) {
+		*exit_code = EXIT_NOT_INVOKED;
+		e->kind = ERR_INVALID;
+	} else {
+		*exit_code = EXIT_NOT_STARTED;
+		e->kind = ERR_FAILED;
+	}
+	return -1;
+}
+
+/* Names of users are looked up before there is a task, so Docker says these bare. */
+bool runtime_is_lookup(const struct err *e)
+{
+	return !strncmp(e->msg, "unable to find user", 19) || !strncmp(e->msg, "unable to find group", 20);
+}
+
+static int run(struct start *s, const json_t *request, struct monitor_info *info, int *exit_code,
+	struct err *e)
+{
+	struct monitor_attach *list;
+	struct pending *pending;
+	size_t n;
+	int ctl;
+
+	pending = take_pending(s->en, s->c, &list, &n);
+	ctl = monitor_start(s->dirfd, request, list, n, info, e);
+	free(list);
+	pending_free(pending);
+	if (ctl >= 0)
+		return ctl;
+	*exit_code = EXIT_NOT_STARTED;
+	if (runtime_is_lookup(e)) {
+		e->kind = ERR_FAILED;
+		return -1;
+	}
+	runtime_failed(e, exit_code);
+	if (strcasestr(e->msg, "not a directory"))
+		snprintf(e->msg + strlen(e->msg), sizeof(e->msg) - strlen(e->msg),
+			": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified "
+			"host path exists and is the expected type");
+	return err_wrap(e, "failed to create task for container: failed to create shim task: OCI runtime "
+			   "create failed: runc create failed: unable to start container process: error during "
+			   "container init");
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+static int check_network(struct start *s, struct err *e)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(s->c->networks, name, v)
+		if (!network_find(s->en, name))
+			return err_kind(e, ERR_NOT_FOUND,
+				"failed to set up container networking: network %s not found", name);
+	return 0;
+}
+
+static int find_peers(struct start *s, struct err *e)
+{
+	const struct {
+		const char *key;
+		struct container **peer;
+	} modes[] = {{"NetworkMode", &s->net}, {"IpcMode", &s->ipc}, {"PidMode", &s->pid}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		const char *mode = json_str(s->host, modes[i].key, "");
+
+		if (!mode_container(mode))
+			continue;
+		*modes[i].peer = spec_peer(s, mode, e);
+		if (!*modes[i].peer)
+			return -1;
+	}
+	return 0;
+}
+
+/* Everything up to a running process; its control descriptor. */
+static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
+{
+	cleanup_json json_t *spec = NULL, *request = NULL;
+
+	if (find_peers(s, e) || check_network(s, e) || make_dir(s, e) || spec_files(s, e))
+		return -1;
+	spec = spec_build(s, e);
+	request = spec ? make_request(s, spec, e) : NULL;
+	if (!request)
+		return -1;
+	return run(s, request, info, exit_code, e);
+}
+
+static void note_failure(struct engine *en, struct container *c, int exit_code, const struct err *e)
+{
+	pthread_mutex_lock(&c->lock);
+	free(c->error);
+	c->error = xstrdup(e->msg);
+	c->exit_code = exit_code;
+	c->status = c->started_at ? ST_EXITED : ST_CREATED;
+	c->exits++;
+	container_notify(c);
+	pthread_mutex_unlock(&c->lock);
+	container_save_state(en, c);
+}
+
+static void note_start(struct engine *en, struct container *c, int ctl, const struct monitor_info *info)
+{
+	pthread_mutex_lock(&c->lock);
+	c->status = ST_RUNNING;
+	c->ctl = ctl;
+	c->pid = info->pid;
+	c->start_time = info->start_time;
+	c->started_at = info->started_at;
+	c->exit_code = 0;
+	c->oom_killed = false;
+	free(c->error);
+	c->error = NULL;
+	random_id(c->sandbox_id);
+	random_id(c->endpoint_id);
+	pthread_mutex_unlock(&c->lock);
+	network_events(en, c, "connect");
+	container_save_state(en, c);
+	container_event(en, c, "start", NULL);
+	/* From here on its end is seen. */
+	pthread_mutex_lock(&c->lock);
+	c->watch = watch_add(en, ctl, WATCH_CONTAINER, c, NULL);
+	container_notify(c);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Clients that came while the process was being started. */
+static void attach_latecomers(struct start *s, int ctl)
+{
+	struct monitor_attach *list;
+	struct pending *pending;
+	struct err e;
+	size_t n, i;
+
+	pending = take_pending(s->en, s->c, &list, &n);
+	for (i = 0; i < n; i++)
+		if (monitor_attach(ctl, &list[i], &e))
+			log_err(&e, "attaching to container %.12s", s->c->id);
+	free(list);
+	pending_free(pending);
+}
+
+static int start_op(struct engine *en, struct container *c, struct err *e)
+{
+	struct start s = {.en = en, .c = c, .host = container_host(c), .dirfd = -1};
+	int ctl, exit_code = EXIT_NOT_STARTED;
+	struct monitor_info info;
+
+	ctl = mount_volumes(en, c, e);
+	if (!ctl) {
+		ctl = prepare_and_run(&s, &info, &exit_code, e);
+		if (ctl < 0) {
+			remove_dir(en, c->id);
+			unmount_volumes(en, c, SIZE_MAX);
+		}
+	}
+	fd_close(&s.dirfd);
+	container_put(s.net);
+	container_put(s.ipc);
+	container_put(s.pid);
+	if (ctl >= 0) {
+		note_start(en, c, ctl, &info);
+		attach_latecomers(&s, ctl);
+	} else {
+		note_failure(en, c, exit_code, e);
+	}
+	json_decref(s.host);
+	return ctl < 0 ? -1 : 0;
+}
+
+/* May it be started?  @by_policy: only if a restart is still wanted. */
+static int check_startable(struct container *c, bool by_policy, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->removed || c->status == ST_REMOVING)
+		rc = err_kind(e, ERR_CONFLICT, "container is marked for removal and cannot be started");
+	else if (c->status == ST_RUNNING)
+		rc = err_kind(e, ERR_NOT_MODIFIED, "container %s is running", c->id);
+	else if (by_policy && c->status != ST_RESTARTING)
+		rc = err_kind(e, ERR_CONFLICT, "the restart was called off");
+	if (!rc && !by_policy) {
+		c->restart_count = 0;
+		c->backoff_ns = 0;
+	}
+	if (!rc) {
+		c->restart_at = 0;
+		c->stopped_by_user = false;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+static void start_failed(struct engine *en, struct container *c)
+{
+	cleanup_json json_t *host = container_host(c);
+
+	if (json_bool(host, "AutoRemove", false))
+		container_auto_remove(en, c);
+}
+
+int container_start(struct engine *en, struct container *c, struct err *e)
+{
+	int rc;
+
+	container_begin(c);
+	rc = check_startable(c, false, e);
+	if (!rc) {
+		rc = start_op(en, c, e);
+		container_end(c);
+		if (rc)
+			start_failed(en, c);
+		return rc;
+	}
+	container_end(c);
+	return rc;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void read_exit(struct engine *en, struct container *c, struct monitor_exit *x)
+{
+	cleanup_close int dirfd = openat(en->execfd, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err e;
+
+	*x = (struct monitor_exit){.exit_code = 137, .finished_at = clock_real_ns()};
+	if (monitor_read_exit(c->ctl, dirfd, x, &e) == 1)
+		return;
+	log_err(&e, "container %.12s lost its monitor", c->id);
+	if (dirfd >= 0)
+		container_kill_rest(dirfd);
+}
+
+/* Does the policy want it again?  c->lock is held. */
+static bool wants_restart(const struct engine *en, const struct container *c)
+{
+	const json_t *p = json_obj(c->host, "RestartPolicy");
+	const char *policy = json_str(p, "Name", "no");
+	int64_t max = json_int(p, "MaximumRetryCount", 0);
+
+	if (c->stopped_by_user || en->stopping)
+		return false;
+	if (!strcmp(policy, "always") || !strcmp(policy, "unless-stopped"))
+		return true;
+	return !strcmp(policy, "on-failure") && c->exit_code && (!max || c->restart_count < max);
+}
+
+/* c->lock is held. */
+static void schedule_restart(struct engine *en, struct container *c)
+{
+	if (!c->backoff_ns || c->finished_at - c->started_at >= BACKOFF_FORGET)
+		c->backoff_ns = BACKOFF_FIRST;
+	else if (c->backoff_ns < BACKOFF_MAX)
+		c->backoff_ns *= 2;
+	if (c->backoff_ns > BACKOFF_MAX)
+		c->backoff_ns = BACKOFF_MAX;
+	c->status = ST_RESTARTING;
+	c->restart_count++;
+	c->restart_at = clock_mono_ns() + c->backoff_ns;
+	watch_timer(en, c->restart_at);
+}
+
+/* Returns whether a stop is going on. */
+static bool note_exit(struct engine *en, struct container *c, const struct monitor_exit *x)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&c->lock);
+	watch_remove(en, c->watch, c->ctl);
+	fd_close(&c->ctl);
+	c->watch = 0;
+	c->pid = 0;
+	c->start_time = 0;
+	c->exit_code = x->exit_code;
+	c->finished_at = x->finished_at;
+	c->oom_killed = x->oom_killed;
+	c->status = ST_EXITED;
+	stopping = c->stopping > 0;
+	if (wants_restart(en, c))
+		schedule_restart(en, c);
+	pthread_mutex_unlock(&c->lock);
+	return stopping;
+}
+
+static void tell_exit(struct engine *en, struct container *c, const struct monitor_exit *x, bool stopping)
+{
+	char code[16], seconds[24];
+
+	snprintf(code, sizeof(code), "%d", x->exit_code);
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)((x->finished_at - c->started_at) / NS_PER_S));
+	network_events(en, c, "disconnect");
+	unmount_volumes(en, c, SIZE_MAX);
+	if (stopping)
+		container_event(en, c, "stop", NULL);
+	if (x->oom_killed)
+		container_event(en, c, "oom", NULL);
+	container_event(en, c, "die", json_pack("{s:s, s:s}", "execDuration", seconds, "exitCode", code));
+}
+
+void container_exited(struct engine *en, struct container *c)
+{
+	struct monitor_exit x;
+	bool stopping, again;
+	json_t *host;
+
+	read_exit(en, c, &x);
+	stopping = note_exit(en, c, &x);
+	container_save_state(en, c);
+	remove_dir(en, c->id);
+	execs_forget(en, c);
+	tell_exit(en, c, &x, stopping);
+	pthread_mutex_lock(&c->lock);
+	c->exits++;
+	again = c->status == ST_RESTARTING || c->restarting_by_user;
+	host = json_incref(c->host);
+	container_notify(c);
+	pthread_mutex_unlock(&c->lock);
+	if (!again && json_bool(host, "AutoRemove", false))
+		container_auto_remove(en, c);
+	json_decref(host);
+}
+
+static void restart_thread(void *arg)
+{
+	struct resume *r = arg;
+	struct err e;
+
+	container_begin(r->c);
+	if (!check_startable(r->c, true, &e) && start_op(r->en, r->c, &e))
+		log_err(&e, "restarting container %.12s", r->c->id);
+	container_end(r->c);
+	container_put(r->c);
+	free(r);
+}
+
+void container_restart_due(struct engine *en, struct container *c)
+{
+	struct resume *r = xmalloc(sizeof(*r));
+
+	*r = (struct resume){en, container_ref(c)};
+	if (!thread_start("restart", restart_thread, r, ENGINE_STACK_KB))
+		return;
+	container_put(c);
+	free(r);
+	/* No thread to be had: try again when the pause is over once more. */
+	pthread_mutex_lock(&c->lock);
+	c->restart_at = clock_mono_ns() + BACKOFF_FIRST;
+	watch_timer(en, c->restart_at);
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/runtime/requests.c - what the engine asks of a monitor
+ *
+ * Theory of operation
+ *   protocol.h has the messages.  The socket is the user's own, mode 0600, so whoever asks may;
+ *   lengths are checked all the same: a newer engine may say something else.
+ */
+#include "runtime/monitor.h"
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* --- messages --------------------------------------------------------------------------------------- */
+
+static uint32_t fixed_length(uint32_t type)
+{
+	switch (type) {
+	case MSG_START:
+		return sizeof(struct msg_start);
+	case MSG_ATTACH:
+		return sizeof(struct msg_attach);
+	case MSG_RESIZE:
+		return sizeof(struct msg_resize);
+	case MSG_SIGNAL:
+		return sizeof(struct msg_signal);
+	case MSG_STARTED:
+		return sizeof(struct msg_started);
+	case MSG_FAILED:
+		return sizeof(struct msg_failed);
+	case MSG_DONE:
+		return sizeof(struct msg_head);
+	case MSG_EXITED:
+		return sizeof(struct msg_exited);
+	default:
+		return UINT32_MAX;
+	}
+}
+
+static bool attach_ok(const struct msg_attach *a, size_t n)
+{
+	return a->keys_len <= MSG_TEXT_MAX && a->text_len <= MSG_TEXT_MAX &&
+		a->early_len <= MSG_TEXT_MAX &&
+		n == sizeof(*a) + a->keys_len + a->text_len + a->early_len;
+}
+
+ssize_t msg_recv(int fd, union msg *msg, int *fds, size_t max_fds, size_t *nfds)
+{
+	ssize_t n = sock_recv(fd, msg, sizeof(*msg), fds, max_fds, nfds);
+
+	if (n <= 0)
+		return n;
+	if ((size_t)n >= sizeof(msg->head) && msg->head.len == (uint32_t)n &&
+		(size_t)n >= fixed_length(msg->head.type)) {
+		if (msg->head.type == MSG_ATTACH ? attach_ok(&msg->attach, (size_t)n)
+						 : (size_t)n == fixed_length(msg->head.type))
+			return n;
+	}
+	while (*nfds)
+		close(fds[--*nfds]);
+	errno = EPROTO;
+	return -1;
+}
+
+static int reply(int fd, const void *p, size_t n)
+{
+	return send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n ? 0 : -1;
+}
+
+void msg_fail(int fd, const struct err *e)
+{
+	struct msg_failed f = { MSG_HEAD(MSG_FAILED, f), .code = e->code, .kind = (int32_t)e->kind };
+
+	snprintf(f.msg, sizeof(f.msg), "%s", e->msg);
+	snprintf(f.hint, sizeof(f.hint), "%s", e->hint);
+	reply(fd, &f, sizeof(f));
+}
+
+int msg_started(int fd, const struct monitor *m)
+{
+	struct msg_started s = {
+		MSG_HEAD(MSG_STARTED, s),
+		.protocol = PROTOCOL,
+		.pid = m->pid,
+		.start_time = m->start_time,
+		.started_at = m->started_at,
+	};
+
+	return reply(fd, &s, sizeof(s));
+}
+
+/* --- what is asked -------------------------------------------------------------------------------------- */
+
+static int do_resize(struct monitor *m, const struct msg_resize *r, struct err *e)
+{
+	struct winsize size = { .ws_row = (unsigned short)r->rows, .ws_col = (unsigned short)r->cols };
+
+	if (r->rows > USHRT_MAX || r->cols > USHRT_MAX)
+		return err_kind(e, ERR_INVALID, "a terminal of %u rows and %u columns", r->rows, r->cols);
+	if (m->exited)
+		return err_kind(e, ERR_CONFLICT, "the process has ended");
+	/* Without a terminal there is nothing to do, and that is no error (as in Docker). */
+	if (m->tty && !m->sources[0].ended && ioctl(m->sources[0].watch.fd, TIOCSWINSZ, &size))
+		return err_set(e, errno, "resizing the terminal");
+	return 0;
+}
+
+/* Signal each process whose pid namespace is the container's. */
+static int signal_namespace(const struct monitor *m, int signo, struct err *e)
+{
+	cleanup_closedir DIR *proc = opendir("/proc");
+	struct stat own, its, ours;
+	struct dirent *d;
+	char path[64];
+	uint64_t pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)m->pid);
+	if (!proc || stat(path, &own) || stat("/proc/self/ns/pid", &ours))
+		return err_set(e, errno, "looking for the container's processes");
+	if (own.st_ino == ours.st_ino)
+		return err_kind(e, ERR_NOT_SUPPORTED, "the container shares the pid namespace outside");
+	while ((d = readdir(proc))) {
+		cleanup_close int pidfd = -1;
+
+		if (parse_u64(span_of(d->d_name), INT_MAX, &pid))
+			continue;
+		pidfd = proc_open((pid_t)pid, proc_start_time((pid_t)pid));
+		snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+		if (pidfd >= 0 && !stat(path, &its) && its.st_ino == own.st_ino)
+			proc_signal(pidfd, signo);
+	}
+	return 0;
+}
+
+static int do_signal(struct monitor *m, const struct msg_signal *s, struct err *e)
+{
+	if (m->exited)
+		return err_kind(e, ERR_CONFLICT, "the process has ended");
+	if (s->all)
+		return signal_namespace(m, s->signo, e);
+	if (proc_signal(m->init.fd, s->signo)) {
+		if (errno == ESRCH)
+			return err_kind(e, ERR_CONFLICT, "the process has ended");
+		return err_set(e, errno, "sending signal %d", s->signo);
+	}
+	return 0;
+}
+
+static int handle(struct monitor *m, const union msg *msg, int *fds, size_t nfds, struct err *e)
+{
+	int fd;
+
+	switch (msg->head.type) {
+	case MSG_RESIZE:
+		return do_resize(m, &msg->resize, e);
+	case MSG_SIGNAL:
+		return do_signal(m, &msg->signal, e);
+	case MSG_ATTACH:
+		if (nfds != 2)
+			return err_kind(e, ERR_INVALID, "attach needs the client's socket");
+		fd = fds[1];
+		fds[1] = -1;
+		return client_add(m, fd, &msg->attach, msg->bytes + sizeof(msg->attach), e);
+	default:
+		return err_kind(e, ERR_INVALID, "unknown request %u", msg->head.type);
+	}
+}
+
+/* --- connections ------------------------------------------------------------------------------------------ */
+
+static void connection_drop(struct monitor *m, struct connection *c)
+{
+	struct connection **at = &m->connections;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	m->n_connections--;
+	watch_drop(m, &c->watch);
+	free(c);
+}
+
+static void connection_ready(struct monitor *m, struct watch *w, uint32_t events)
+{
+	struct msg_head done = MSG_HEAD(MSG_DONE, done);
+	struct err e = ERR_INIT;
+	static union msg msg; /* 64 KiB that most monitors never touch */
+	int fds[2] = { -1, -1 };
+	size_t nfds;
+	ssize_t n;
+
+	(void)events;
+	n = msg_recv(w->fd, &msg, fds, 2, &nfds);
+	if (n <= 0 && !(n < 0 && errno == EPROTO)) {
+		connection_drop(m, (struct connection *)w);
+		return;
+	}
+	if (n > 0 && nfds) {
+		if (handle(m, &msg, fds, nfds, &e))
+			msg_fail(fds[0], &e);
+		else
+			reply(fds[0], &done, sizeof(done));
+	}
+	while (nfds)
+		fd_close(&fds[--nfds]);
+}
+
+int connection_add(struct monitor *m, int fd)
+{
+	struct connection *c;
+
+	if (m->n_connections >= CONNECTIONS_MAX) {
+		close(fd);
+		return -1;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->watch = (struct watch){ .fd = fd, .ready = connection_ready };
+	c->next = m->connections;
+	m->connections = c;
+	m->n_connections++;
+	watch_set(m, &c->watch, EPOLLIN);
+	return 0;
+}
+
+void listener_ready(struct monitor *m, struct watch *w, uint32_t events)
+{
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (msg_started(fd, m))
+		close(fd);
+	else
+		connection_add(m, fd);
+}
+
+void connections_tell_exit(struct monitor *m)
+{
+	struct msg_exited x = {
+		MSG_HEAD(MSG_EXITED, x),
+		.exit_code = m->exit.exit_code,
+		.oom_killed = m->exit.oom_killed,
+		.finished_at = m->exit.finished_at,
+	};
+	char rest;
+
+	while (m->connections) {
+		int fd = m->connections->watch.fd;
+
+		/* Closing over unread requests would reset the connection, and the reset overtakes
+		 * what we say now.  Who asked sees the end of the socket for the answer. */
+		shutdown(fd, SHUT_RD);
+		while (recv(fd, &rest, sizeof(rest), MSG_DONTWAIT) > 0)
+			;
+		reply(fd, &x, sizeof(x));
+		connection_drop(m, m->connections);
+	}
+}

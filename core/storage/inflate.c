@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/storage/inflate.c - decompression, told by magic: gzip (all members) or plain
+ *
+ * Theory of operation
+ *   The first bytes decide.  A gzip file is a row of members, each with its own checksum (RFC
+ *   1952, 2.2); they give one stream.  What follows the last member and is no member is padding
+ *   (tape blocks, signatures): it is read to its end, so that a digest over the input covers
+ *   it, and dropped, as gzip(1) does.
+ *
+ *   Large reads are inflated straight into the caller's memory, small ones go through a buffer.
+ *   Memory is the window and two buffers, whatever the input claims.
+ */
+#include "storage/tar.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#define IN_SIZE 65536
+#define OUT_SIZE 65536
+#define MAGIC_LEN 6
+#define GZIP_WINDOW (15 + 16) /* 32 KiB, gzip framing only */
+
+enum format { FMT_UNKNOWN, FMT_PLAIN, FMT_GZIP, FMT_END };
+
+struct inflater {
+	struct stream s;
+	struct stream *in;
+	enum format format;
+	bool in_eof, between; /* between members */
+	z_stream z;	      /* valid while FMT_GZIP */
+	unsigned char in_buf[IN_SIZE];
+	size_t in_at, in_len;
+	unsigned char out_buf[OUT_SIZE];
+	size_t out_at, out_len;
+};
+
+static size_t in_left(const struct inflater *i)
+{
+	return i->in_len - i->in_at;
+}
+
+/* Have @want bytes of input in the buffer, fewer only at its end. */
+static int fill(struct inflater *i, size_t want, struct err *e)
+{
+	ssize_t got;
+
+	if (i->in_at && in_left(i) < want) {
+		memmove(i->in_buf, i->in_buf + i->in_at, in_left(i));
+		i->in_len -= i->in_at;
+		i->in_at = 0;
+	}
+	while (!i->in_eof && in_left(i) < want) {
+		got = i->in->read(i->in, i->in_buf + i->in_len, IN_SIZE - i->in_len, e);
+		if (got < 0)
+			return -1;
+		i->in_len += (size_t)got;
+		i->in_eof = !got;
+	}
+	return 0;
+}
+
+static bool starts(const struct inflater *i, const char *magic, size_t n)
+{
+	return in_left(i) >= n && !memcmp(i->in_buf + i->in_at, magic, n);
+}
+
+static bool is_gzip(const struct inflater *i)
+{
+	return starts(i, "\x1f\x8b\x08", 3);
+}
+
+static int detect(struct inflater *i, struct err *e)
+{
+	static const struct {
+		char magic[MAGIC_LEN + 1];
+		size_t n;
+		const char *name;
+	} foreign[] = {
+		{ "\x28\xb5\x2f\xfd", 4, "zstd" },
+		{ "\xfd" "7zXZ", 6, "xz" },
+		{ "BZh", 3, "bzip2" },
+	};
+	size_t k;
+
+	if (fill(i, MAGIC_LEN, e))
+		return -1;
+	if (!is_gzip(i)) {
+		for (k = 0; k < ARRAY_SIZE(foreign); k++)
+			if (starts(i, foreign[k].magic, foreign[k].n))
+				return err_kind(e, ERR_NOT_SUPPORTED,
+					"the archive is compressed with %s: only gzip and none are known",
+					foreign[k].name);
+		i->format = FMT_PLAIN;
+		return 0;
+	}
+	if (inflateInit2(&i->z, GZIP_WINDOW) != Z_OK)
+		return err_set(e, ENOMEM, "preparing to inflate");
+	i->format = FMT_GZIP;
+	return 0;
+}
+
+static ssize_t read_plain(struct inflater *i, void *p, size_t n, struct err *e)
+{
+	size_t have = in_left(i);
+
+	if (!have)
+		return i->in->read(i->in, p, n, e);
+	if (n > have)
+		n = have;
+	memcpy(p, i->in_buf + i->in_at, n);
+	i->in_at += n;
+	return (ssize_t)n;
+}
+
+/* The last member is done: all that is left is not ours. */
+static int drop_rest(struct inflater *i, struct err *e)
+{
+	i->format = FMT_END;
+	inflateEnd(&i->z);
+	i->in_at = i->in_len;
+	return i->in_eof ? 0 : stream_drain(i->in, e);
+}
+
+/* Is there another member?  1, 0, -1. */
+static int next_member(struct inflater *i, struct err *e)
+{
+	if (fill(i, 3, e))
+		return -1;
+	if (!is_gzip(i))
+		return drop_rest(i, e);
+	inflateReset(&i->z);
+	i->between = false;
+	return 1;
+}
+
+static ssize_t inflate_into(struct inflater *i, void *p, size_t n, struct err *e)
+{
+	int rc;
+
+	i->z.next_out = p;
+	i->z.avail_out = n > 1 << 30 ? 1 << 30 : (uInt)n;
+	n = i->z.avail_out;
+	do {
+		if (i->between) {
+			rc = next_member(i, e);
+			if (rc <= 0)
+				return rc;
+		}
+		if (fill(i, 1, e))
+			return -1;
+		i->z.next_in = i->in_buf + i->in_at;
+		i->z.avail_in = (uInt)in_left(i);
+		rc = inflate(&i->z, Z_NO_FLUSH);
+		i->in_at = i->in_len - i->z.avail_in;
+		i->between = rc == Z_STREAM_END;
+		if (rc == Z_BUF_ERROR && i->in_eof)
+			return err_kind(e, ERR_INVALID,
+				"unexpected EOF: the compressed data is cut short");
+		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
+			return err_kind(e, ERR_INVALID, "bad gzip data: %s",
+				i->z.msg ? i->z.msg : zError(rc));
+	} while (i->z.avail_out == n);
+	return (ssize_t)(n - i->z.avail_out);
+}
+
+static ssize_t read_gzip(struct inflater *i, void *p, size_t n, struct err *e)
+{
+	ssize_t got;
+
+	if (i->out_at == i->out_len) {
+		if (n >= OUT_SIZE / 2)
+			return inflate_into(i, p, n, e);
+		got = inflate_into(i, i->out_buf, OUT_SIZE, e);
+		if (got <= 0)
+			return got;
+		i->out_at = 0;
+		i->out_len = (size_t)got;
+	}
+	if (n > i->out_len - i->out_at)
+		n = i->out_len - i->out_at;
+	memcpy(p, i->out_buf + i->out_at, n);
+	i->out_at += n;
+	return (ssize_t)n;
+}
+
+static ssize_t inflater_read(struct stream *s, void *p, size_t n, struct err *e)
+{
+	struct inflater *i = (struct inflater *)s;
+
+	if (!n)
+		return 0;
+	if (i->format == FMT_UNKNOWN && detect(i, e))
+		return -1;
+	if (i->format == FMT_PLAIN)
+		return read_plain(i, p, n, e);
+	if (i->format == FMT_END && i->out_at == i->out_len)
+		return 0;
+	return read_gzip(i, p, n, e);
+}
+
+struct inflater *inflater_new(struct stream *in)
+{
+	struct inflater *i = xcalloc(1, sizeof(*i));
+
+	i->s.read = inflater_read;
+	i->in = in;
+	return i;
+}
+
+struct stream *inflater_stream(struct inflater *i)
+{
+	return &i->s;
+}
+
+void inflater_free(struct inflater *i)
+{
+	if (!i)
+		return;
+	if (i->format == FMT_GZIP)
+		inflateEnd(&i->z);
+	free(i);
+}

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A person at a terminal: run -ti, resize, Ctrl-C, detach, attach; with the stock client and ours.
+# test: time=300
+. "$(dirname "$0")/lib.sh"
+
+engine_start || exit 1
+docker import "$(image_busybox)" bb >/dev/null || exit 1
+cp "$top/tests/lib/tty.py" "$TEST_TMP/bin/tty.py" && chmod 755 "$TEST_TMP/bin/tty.py"
+export TERM=xterm
+as_user python3 "$TEST_TMP/bin/tty.py" bb "$docker_cli"
+as_user python3 "$TEST_TMP/bin/tty.py" bb "$coracle" docker | sed 's/ tty: / tty, our client: /'

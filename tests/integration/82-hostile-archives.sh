@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Archives of attackers through `docker import` and `docker load`: taken and kept inside, or refused
+# with a reason; the engine lives, nothing half-made is visible, nothing lands outside.
+# test: time=600
+. "$(dirname "$0")/lib.sh"
+
+data=$test_home/.local/share/docker
+mkdir -p "$TEST_TMP/tars" && chmod 755 "$TEST_TMP/tars"
+python3 "$top/tests/lib/hostile_tars.py" "$TEST_TMP/tars" >"$TEST_TMP/names" || exit 1
+engine_start || exit 1
+pid=$(cat "$xdg/docker.pid")
+passwd=$(md5sum </etc/passwd)
+
+# No lasting image, no draft, the same engine, nothing outside.
+clean() { # NAME
+	local left
+	left=$(as_user ls "$data/tmp")
+	[ -z "$left" ] || { not_ok "$1" "left in tmp: $left"; return 1; }
+	[ "$pid" = "$(cat "$xdg/docker.pid")" ] || { not_ok "$1" "the engine died"; return 1; }
+	[ -z "$(find /tmp -maxdepth 1 -name 'escaped-*' 2>/dev/null)" ] && [ "$passwd" = "$(md5sum </etc/passwd)" ] ||
+		{ not_ok "$1" "it got out"; rm -f /tmp/escaped-*; return 1; }
+}
+while read -r name; do
+	before=$(docker images -q | wc -l)
+	run docker import "$TEST_TMP/tars/$name" "hostile:${name%%.*}"
+	case $name in
+	bad-*) [ "$status" != 0 ] || { not_ok "import $name" "it was taken"; continue; } ;;
+	ok-*) [ "$status" = 0 ] || { not_ok "import $name" "$out"; continue; } ;;
+	esac
+	if [ "$status" != 0 ] && [ "$(docker images -q | wc -l)" != "$before" ]; then
+		not_ok "import $name" "refused, but an image is there"
+		continue
+	fi
+	docker rmi -f "hostile:${name%%.*}" >/dev/null 2>&1
+	clean "import $name" && ok "import $name: ${out:0:100}"
+done <"$TEST_TMP/names"
+
+# docker-archives whose parts do not fit together.
+python3 - "$TEST_TMP/tars" <<'EOF2'
+import io, json, os, sys, tarfile
+def save(name, **files):
+    with tarfile.open(os.path.join(sys.argv[1], name), "w") as t:
+        for path, data in files.items():
+            info = tarfile.TarInfo(path.replace("__", "/"))
+            if isinstance(data, tuple):
+                info.type, info.linkname, data = tarfile.SYMTYPE, data[0], b""
+            elif not isinstance(data, bytes):
+                data = json.dumps(data).encode()
+            info.size = len(data)
+            t.addfile(info, io.BytesIO(data))
+cfg = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
+m = lambda **k: [dict({"Config": "c.json", "RepoTags": ["h:1"], "Layers": ["l.tar"]}, **k)]
+save("load-no-manifest.tar", **{"x": b"y"})
+save("load-manifest-no-json.tar", **{"manifest.json": b"[{"})
+save("load-manifest-wrong-types.tar", **{"manifest.json": {"Config": 5}})
+save("load-missing-layer.tar", **{"manifest.json": m(), "c.json": cfg})
+save("load-wrong-diff-id.tar", **{"manifest.json": m(), "c.json": cfg, "l.tar": bytes(1024)})
+save("load-layer-is-a-link-out.tar", **{"manifest.json": m(), "c.json": cfg, "l.tar": ("/etc/passwd",)})
+save("load-path-out.tar", **{"manifest.json": m(Layers=["../../../../etc/passwd"]), "c.json": cfg})
+save("load-config-out.tar", **{"manifest.json": m(Config="/etc/passwd")})
+save("load-deep-json.tar", **{"manifest.json": b"[" * 100000})
+save("load-many-layers.tar", **{"manifest.json": m(Layers=["l.tar"] * 100000), "c.json": cfg, "l.tar": bytes(1024)})
+EOF2
+for f in "$TEST_TMP"/tars/load-*.tar; do
+	name=$(basename "$f" .tar)
+	run docker load -i "$f"
+	if [ "$status" = 0 ]; then
+		not_ok "$name" "it was taken: $out"
+	else
+		clean "$name" && ok "$name: ${out:0:100}"
+	fi
+done
+check_out "no image is left" "" docker images -qa
+if grep -qE 'bug at|Sanitizer' "$engine_log"; then not_ok "nothing in the log" "$(grep -E 'bug at|Sanitizer' "$engine_log" | head -3)"; else ok "nothing in the log"; fi
