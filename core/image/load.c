@@ -47,8 +47,8 @@ static int load_layer(struct load *l, size_t i, const char *diff_id, const struc
 {
 	const struct member *m = spool_find(&l->spool, src->name);
 	bool quiet = json_bool(l->w->request, "quiet", true);
+	char id[13], chain[DIGEST_MAX];
 	struct layer_draft d;
-	char id[13];
 
 	if (!m)
 		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", src->name);
@@ -62,7 +62,10 @@ static int load_layer(struct load *l, size_t i, const char *diff_id, const struc
 			d.diff_id);
 		goto discard;
 	}
-	return layer_commit(&l->w->store, *parent ? parent : NULL, &d, parent, e);
+	if (layer_commit(&l->w->store, *parent ? parent : NULL, &d, chain, e))
+		return -1;
+	memcpy(parent, chain, DIGEST_MAX);
+	return 0;
 discard:
 	layer_discard(&l->w->store, &d);
 	return -1;
