@@ -143,7 +143,8 @@ static int read_all(struct spool *s, struct tar_reader *t, char *chunk, struct e
 	}
 	if (rc)
 		return -1;
-	qsort(s->at, s->n, sizeof(*s->at), by_name);
+	if (s->n)
+		qsort(s->at, s->n, sizeof(*s->at), by_name);
 	/* Zeros at the end were skipped: the file must still reach there. */
 	return ftruncate(s->fd, s->end) ? err_set(e, errno, "keeping the archive below tmp") : 0;
 }

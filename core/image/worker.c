@@ -153,10 +153,9 @@ static json_t *work(struct err *e)
 	proc_die_with_parent((pid_t)json_int(orders, "parent", 0));
 	if (json_bool(orders, "input", false))
 		w.input = WORKER_FD_INPUT;
-	if (store_open(&w.store, WORKER_FD_DATA, json_str(orders, "root", ""), json_str(orders, "driver", NULL), e))
+	if (store_attach(&w.store, WORKER_FD_DATA, json_str(orders, "root", ""), json_str(orders, "driver", ""),
+		    json_str(orders, "prefix", ""), e))
 		return NULL;
-	w.store.single_id = json_bool(orders, "single_id", false);
-	snprintf(w.store.draft_prefix, sizeof(w.store.draft_prefix), "%s", json_str(orders, "prefix", ""));
 	w.request = json_obj(orders, "request");
 	result = run(&w, e);
 	store_close(&w.store);

@@ -72,7 +72,6 @@ static int orders_fd(const struct run *r, struct err *e)
 
 	json_set_str(j, "root", job->store->root);
 	json_set_str(j, "driver", store_driver_name(job->store));
-	json_set_bool(j, "single_id", job->store->single_id);
 	json_set_str(j, "prefix", r->prefix);
 	json_set_int(j, "parent", getpid());
 	json_set_bool(j, "input", job->input >= 0 || job->feed);
@@ -216,33 +215,6 @@ static int listen_to(struct run *r, struct err *e)
 
 /* --- the end ----------------------------------------------------------------------------------- */
 
-/* A child of the worker may still be dying and put a last file into what we remove. */
-static void remove_draft(int tmpfd, const char *name)
-{
-	struct err e = ERR_INIT;
-	int tries;
-
-	for (tries = 0; tries < 5; tries++)
-		if (!fs_remove_tree_at(tmpfd, name, &e))
-			return;
-}
-
-static void discard_drafts(const struct run *r)
-{
-	cleanup_closedir DIR *d = NULL;
-	struct dirent *de;
-	int fd = openat(r->job->store->datafd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		fd_close(&fd);
-		return;
-	}
-	while ((de = readdir(d)))
-		if (!strncmp(de->d_name, r->prefix, strlen(r->prefix)))
-			remove_draft(dirfd(d), de->d_name);
-}
-
 static void say_how_it_died(int status, struct err *e)
 {
 	if (status > 128)
@@ -269,7 +241,7 @@ json_t *worker_run(const struct worker_job *job, struct err *e)
 			say_how_it_died(status, e);
 			r.failed = true;
 		}
-		discard_drafts(&r);
+		store_discard_drafts(job->store, r.prefix);
 	}
 	fd_close(&r.pidfd);
 	fd_close(&r.lines);

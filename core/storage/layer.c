@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define LAYER_PATH_MAX 96	   /* "layers/", 64 digits, "/layer.json" */
@@ -114,6 +115,7 @@ static int unpack_draft(struct store *s, int dir, int fd, int64_t max, struct la
 	kept = openat(dir, "kept", flags, 0600);
 	if (tree < 0 || recipe < 0 || kept < 0)
 		return err_set(e, errno, "making a layer");
+	flock(tree, LOCK_EX); /* shared with the unpacking process: see drafts.c */
 	if (unpack_run(&(struct unpack_job){ fd, tree, recipe, kept, s->driver->whiteouts, s->single_id, max },
 		    &report, e))
 		return -1;

@@ -32,9 +32,8 @@ struct store {
 	int driverfd;		     /* <data-root>/<driver>, owned */
 	char *root;		     /* the data-root's absolute path */
 	const struct driver *driver; /* overlay2, vfs, … */
-	char draft_prefix[24];	     /* names of drafts below tmp/ begin with it ("" or "w0123abcd-"); set
-				      * after store_open() by a worker, so that who runs it can remove
-				      * what it left when it died */
+	char draft_prefix[24];	     /* names of drafts below tmp/ begin with it ("" or "w0123abcd-"):
+				      * store_attach() */
 	bool single_id;		     /* only one id is mapped: chown to others is skipped, remembered in user xattrs */
 };
 
@@ -48,7 +47,14 @@ struct store {
  * Return: 0, or -1 with @e naming driver, reason and what to do
  */
 int store_open(struct store *s, int datafd, const char *root, const char *want, struct err *e);
+/* The same for a process that works for another one, which has this store open: the driver is known to
+ * work, and all drafts get @prefix, so that they can be removed when the process dies. */
+int store_attach(struct store *s, int datafd, const char *root, const char *driver, const char *prefix,
+	struct err *e);
 void store_close(struct store *s);
+/* Remove the drafts of a process that has ended, by its prefix; waits for what it had unpacking to be
+ * dead too. */
+void store_discard_drafts(const struct store *s, const char *prefix);
 /* Remove what a crash left in tmp/.  Only while no other process uses this data-root: at the start of
  * the engine, before it starts a worker. */
 int store_clean(struct store *s, struct err *e);

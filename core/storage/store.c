@@ -88,7 +88,7 @@ int store_draft(const struct store *s, const char *kind, char *name, struct err 
 		return err_set(e, errno, "opening %s/tmp", s->root);
 	random_bytes(nonce, sizeof(nonce));
 	hex_encode(nonce, sizeof(nonce), digits);
-	snprintf(name, 64, "%s-%s", kind, digits);
+	snprintf(name, 64, "%s%s-%s", s->draft_prefix, kind, digits);
 	if (mkdirat(tmp, name, 0700))
 		return err_set(e, errno, "making %s/tmp/%s", s->root, name);
 	return 0;
@@ -291,6 +291,19 @@ int store_open(struct store *s, int datafd, const char *root, const char *want, 
 	s->single_id = one_id_only();
 	if (!refuse_remote(datafd, root, e) && !make_dir(datafd, "tmp", 0700, root, e) &&
 		!choose(s, want, e) && !open_driver(s, e))
+		return 0;
+	store_close(s);
+	return -1;
+}
+
+int store_attach(struct store *s, int datafd, const char *root, const char *driver, const char *prefix,
+	struct err *e)
+{
+	*s = (struct store){ .datafd = datafd, .driverfd = -1, .root = xstrdup(root) };
+	s->single_id = one_id_only();
+	snprintf(s->draft_prefix, sizeof(s->draft_prefix), "%s", prefix);
+	s->driver = find_driver(driver, e);
+	if (s->driver && !open_driver(s, e))
 		return 0;
 	store_close(s);
 	return -1;
