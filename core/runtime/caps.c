@@ -67,13 +67,22 @@ const char *cap_name(unsigned int n)
 uint64_t cap_known(void)
 {
 	static uint64_t known; /* the same whichever thread computes it */
-	unsigned int n;
+	unsigned int has = 0, hasnt = ARRAY_SIZE(names);
 
 	if (known)
 		return known;
-	for (n = 0; n < ARRAY_SIZE(names) && prctl(PR_CAPBSET_READ, n, 0, 0, 0) >= 0; n++)
-		;
-	return known = n ? CAP_BIT(n) - 1 : 0;
+	/* Nearly always the kernel has them all: one call, else a few. */
+	if (prctl(PR_CAPBSET_READ, hasnt - 1, 0, 0, 0) >= 0)
+		has = hasnt - 1;
+	while (hasnt - has > 1) {
+		unsigned int n = (has + hasnt) / 2;
+
+		if (prctl(PR_CAPBSET_READ, n, 0, 0, 0) >= 0)
+			has = n;
+		else
+			hasnt = n;
+	}
+	return known = CAP_BIT(hasnt) - 1;
 }
 
 int cap_mask(const json_t *list, uint64_t *mask, struct err *e)

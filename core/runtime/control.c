@@ -4,7 +4,8 @@
  *
  * Theory of operation
  *   The monitor is spawned first; while it comes up we print its texts.  It is never our child: it
- *   outlives us, and whoever is up there to reap orphans reaps it.
+ *   outlives us, and whoever is up there to reap orphans reaps it.  One may be spawned ahead
+ *   (monitor_prepare): it waits for its START, and ends when we do.
  *
  *   Later requests may come from any thread on one control descriptor.  Each is one message and
  *   brings a socket for its own answer, so nothing is shared but the kernel's queue; the only
@@ -18,6 +19,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -25,6 +27,8 @@
 
 #define ANSWER_MS 10000 /* a monitor answers at once, unless somebody stopped it */
 #define EXIT_MAX 4096   /* bytes of exit.json */
+#define SETTINGS_ROOM 1024 /* bytes that most settings and requests fit into */
+#define REQUEST_ROOM 16384
 
 /* --- receiving ---------------------------------------------------------------------------------------- */
 
@@ -179,14 +183,14 @@ static int send_text(int ctl, const struct buf *text)
 	return 0;
 }
 
-static int send_all(int ctl, const struct buf *settings, const struct buf *request,
+static int send_all(int ctl, int dirfd, const struct buf *settings, const struct buf *request,
 	const struct monitor_attach *attach, size_t n, struct err *e)
 {
 	struct msg_start s = { MSG_HEAD(MSG_START, s), (uint32_t)settings->n, (uint32_t)request->n,
 		(uint32_t)n };
 	size_t i;
 
-	if (sock_send(ctl, &s, sizeof(s), NULL, 0) || send_text(ctl, settings) ||
+	if (sock_send(ctl, &s, sizeof(s), &dirfd, 1) || send_text(ctl, settings) ||
 		send_text(ctl, request))
 		return err_set(e, errno, "telling the monitor what to start");
 	for (i = 0; i < n; i++) {
@@ -200,8 +204,8 @@ static int send_all(int ctl, const struct buf *settings, const struct buf *reque
 	return 0;
 }
 
-static int talk(int ctl, const json_t *request, const struct monitor_attach *attach, size_t n,
-	struct monitor_info *info, struct err *e)
+static int talk(int ctl, int dirfd, const json_t *request, const struct monitor_attach *attach,
+	size_t n, struct monitor_info *info, struct err *e)
 {
 	cleanup_buf struct buf settings = BUF_INIT, text = BUF_INIT;
 	cleanup_json json_t *s = make_settings(request, e);
@@ -209,36 +213,85 @@ static int talk(int ctl, const json_t *request, const struct monitor_attach *att
 
 	if (!s)
 		return -1;
+	buf_room(&settings, SETTINGS_ROOM); /* growing step by step is a system call or two each */
+	buf_room(&text, REQUEST_ROOM);
 	json_print(s, false, &settings);
 	json_print(request, false, &text);
 	if (settings.n > MSG_REQUEST_MAX || text.n > MSG_REQUEST_MAX)
 		return err_kind(e, ERR_INVALID, "a container's description of %zu bytes", text.n);
 	/* A monitor that stopped listening had a reason, which it may have sent. */
-	if (send_all(ctl, &settings, &text, attach, n, e) && (!e || e->code != EPIPE))
+	if (send_all(ctl, dirfd, &settings, &text, attach, n, e) && (!e || e->code != EPIPE))
 		return -1;
 	if (answer_recv(ctl, &a, -1))
 		return err_set(e, errno, "starting: the monitor ended unexpectedly");
 	return take_started(&a, info, e);
 }
 
-int monitor_start(int dirfd, const json_t *request, const struct monitor_attach *attach, size_t n,
-	struct monitor_info *info, struct err *e)
+/* A monitor that has come up and waits for its START.  Guarded by the lock; -1: none. */
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+static int spare = -1;
+
+static int spare_exchange(int ctl)
 {
-	const char *const argv[] = { ":monitor", json_str(request, "id", ""), NULL };
-	cleanup_close int ctl = -1, its = -1;
-	int pair[2], fds[2], rc;
+	int old;
+
+	pthread_mutex_lock(&spare_lock);
+	old = spare;
+	spare = ctl;
+	pthread_mutex_unlock(&spare_lock);
+	return old;
+}
+
+/* Spawn a monitor. Its control descriptor, or -1 with @e. */
+static int spawn(struct err *e)
+{
+	/* Room in its arguments for the id, which ps shows. */
+	static const char room[] = "----------------------------------------------------------------";
+	const char *const argv[] = { ":monitor", room, NULL };
+	cleanup_close int ours = -1, its = -1;
+	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return err_set(e, errno, "making a socketpair");
-	ctl = pair[0];
+	ours = pair[0];
 	its = pair[1];
-	fds[0] = its;
-	fds[1] = dirfd;
-	if (proc_spawn_role(argv, fds, 2, NULL, NULL, e))
+	if (proc_spawn_role(argv, &its, 1, NULL, NULL, e))
 		return -1;
-	fd_close(&its);
-	rc = talk(ctl, request, attach, n, info, e);
-	return rc ? -1 : fd_steal(&ctl);
+	return fd_steal(&ours);
+}
+
+/* Nothing has ever come from a spare monitor: something to read is its end. */
+static bool is_alive(int ctl)
+{
+	struct pollfd p = { .fd = ctl, .events = POLLIN };
+
+	return ctl >= 0 && !poll(&p, 1, 0);
+}
+
+void monitor_prepare(void)
+{
+	int ctl = spare_exchange(-1);
+
+	if (!is_alive(ctl)) {
+		fd_close(&ctl);
+		ctl = spawn(NULL);
+	}
+	ctl = spare_exchange(ctl);
+	fd_close(&ctl); /* somebody did the same meanwhile */
+}
+
+int monitor_start(int dirfd, const json_t *request, const struct monitor_attach *attach, size_t n,
+	struct monitor_info *info, struct err *e)
+{
+	cleanup_close int ctl = spare_exchange(-1);
+
+	if (!is_alive(ctl)) {
+		fd_close(&ctl);
+		ctl = spawn(e);
+	}
+	if (ctl < 0 || talk(ctl, dirfd, request, attach, n, info, e))
+		return -1;
+	return fd_steal(&ctl);
 }
 
 int monitor_connect(int dirfd, struct monitor_info *info, struct err *e)

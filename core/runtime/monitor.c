@@ -3,11 +3,10 @@
  * core/runtime/monitor.c - the process beside each container
  *
  * Theory of operation
- *   Spawned by the engine with two descriptors: the control socket (3) and its directory (4).  It
- *   takes a session of its own and ignores what a terminal or a service manager may throw at the
- *   engine's group.  Then:
+ *   Spawned by the engine with the control socket (3).  It takes a session of its own and ignores
+ *   what a terminal or a service manager may throw at the engine's group.  Then:
  *
- *	receive   settings (small, for us) and the request (large, for the new process: only the
+ *	receive   its directory, settings (small, for us) and the request (large, for the new process: only the
  *		  child parses it, so our heap stays small)
  *	start     log, pipes, clone; while the child mounts and so on, we open our socket and write
  *		  monitor.json; then wait for its exec
@@ -39,7 +38,6 @@
 #include <unistd.h>
 
 #define CONTROL_FD 3
-#define DIR_FD 4
 #define GRACE_MS 2000  /* for output after the end of the process, as Docker's 2 s */
 #define STALL_MS 10000 /* for a client that does not read after the end */
 #define STATE_MAX 512
@@ -97,9 +95,10 @@ static int receive(struct monitor *m, struct received *r, uint32_t *n_attach, st
 	static union msg msg;
 	size_t nfds;
 
-	(void)m;
-	if (msg_recv(CONTROL_FD, &msg, NULL, 0, &nfds) <= 0 || msg.head.type != MSG_START)
+	if (msg_recv(CONTROL_FD, &msg, &m->dir, 1, &nfds) <= 0 || msg.head.type != MSG_START || !nfds)
 		return err_set(e, EPROTO, "receiving the start");
+	unlinkat(m->dir, exit_json, 0); /* of the one before us */
+	unlinkat(m->dir, monitor_json, 0);
 	r->settings_len = msg.start.settings_len;
 	r->request_len = msg.start.request_len;
 	*n_attach = msg.start.n_attach;
@@ -257,7 +256,14 @@ static int launch(struct monitor *m, struct start *st, struct err *e)
 	return rc;
 }
 
-static int start(struct monitor *m, struct err *e)
+/* What ps shows: the container's id where the engine left room for it. */
+static void show_id(char *room, const char *id)
+{
+	if (room && strlen(id) <= strlen(room))
+		memcpy(room, id, strlen(id) + 1);
+}
+
+static int start(struct monitor *m, char *room, struct err *e)
 {
 	struct received r = { NULL, 0, 0 };
 	struct start st = { .pid_ns = "" };
@@ -270,6 +276,7 @@ static int start(struct monitor *m, struct err *e)
 	j = json_parse(r.text, r.settings_len, e);
 	if (!j || settings(m, &st, j, e))
 		return -1;
+	show_id(room, json_str(j, "id", ""));
 	st.pid_ns = json_str(j, "pid_ns", "");
 	m->children_elsewhere = m->is_exec || *st.pid_ns;
 	st.request = r.text + r.settings_len;
@@ -385,7 +392,7 @@ static void monitor_init(struct monitor *m)
 
 	*m = (struct monitor){
 		.epoll = epoll_create1(EPOLL_CLOEXEC),
-		.dir = DIR_FD,
+		.dir = -1,
 		.listener = { .fd = -1, .ready = listener_ready },
 		.init = { .fd = -1, .ready = init_ready },
 		.in = { .fd = -1, .ready = stdin_ready },
@@ -394,9 +401,6 @@ static void monitor_init(struct monitor *m)
 	for (i = 0; i < STREAMS; i++)
 		m->sources[i] = (struct source){ .watch = { .fd = -1, .ready = source_ready }, .stream = i };
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-	fcntl(DIR_FD, F_SETFD, FD_CLOEXEC);
-	unlinkat(DIR_FD, exit_json, 0);
-	unlinkat(DIR_FD, monitor_json, 0);
 }
 
 /* Without exit(3) where our children are born into a container's pid namespace: one that a sanitizer
@@ -414,11 +418,9 @@ int monitor_role_main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	char c;
 
-	(void)argc;
-	(void)argv;
 	outlive_the_engine();
 	monitor_init(&m);
-	if (start(&m, &e)) {
+	if (start(&m, argc > 1 ? argv[1] : NULL, &e)) {
 		abandon(&m);
 		msg_fail(CONTROL_FD, &e);
 		/* Until it was heard: closing over something unread would reset the connection. */

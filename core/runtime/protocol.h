@@ -6,7 +6,7 @@
  * unless its length is exactly what its head says.
  *
  * Start, on the socketpair the monitor is born with:
- *	engine:  START; settings and request as text, in messages without a head that together have
+ *	engine:  START with the monitor's directory; settings and request as text, in messages without a head that together have
  *		 the lengths START announced; ATTACH... with the client's socket
  *	monitor: STARTED or FAILED
  * Later, on that socketpair or a connection to monitor.sock (greeted with STARTED):

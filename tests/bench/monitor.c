@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/bench/start.c - how long a container takes from monitor_start() to its exit
+ * tests/bench/monitor.c - how long a container takes from monitor_start() to its exit
  *
- *	start [-n COUNT | -m] [-p] [-u] ROOTFS COMMAND [ARG...]
+ *	monitor [-n COUNT | -m] [-p] [-u] [-w] ROOTFS COMMAND [ARG...]
  *
  * ROOTFS is a directory that the namespace's root may read.  Without -n the command runs once and
  * its output is shown; with it, COUNT runs are timed.  -m shows the memory of a monitor beside the
  * command, which must run for a while.  -p leaves the seccomp filter out, -u is "unconfined" in
- * all: no masked and read-only paths either, to see what they cost.
+ * all: no masked and read-only paths either, to see what they cost.  -w has a monitor prepared some
+ * milliseconds before each start, as when a client creates a container and then starts it.
  *
  * CPU time counts all processes of a start; on a busy machine it says more than the clock.
  */
@@ -17,10 +18,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#define CLIENT_US 3000 /* what a client takes from one request to the next */
+
 struct bench {
 	char dir[64], rootfs[4096], mountpoint[128];
 	int dirfd;
 	char *filter;
+	bool prepared;
 };
 
 static int compare(const void *a, const void *b)
@@ -129,8 +133,13 @@ static void measure(const struct bench *b, const json_t *r, int count)
 	double cpu = cpu_ms(RUSAGE_SELF) + cpu_ms(RUSAGE_CHILDREN);
 	int i;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		if (b->prepared) {
+			monitor_prepare();
+			usleep(CLIENT_US);
+		}
 		run(b, r, -1, &started[i], &ended[i]);
+	}
 	while (wait(NULL) > 0)
 		;
 	cpu = cpu_ms(RUSAGE_SELF) + cpu_ms(RUSAGE_CHILDREN) - cpu;
@@ -176,18 +185,20 @@ int main(int argc, char **argv)
 	json_t *r;
 
 	sandbox_role();
-	while ((opt = getopt(argc, argv, "+n:mpu")) > 0) {
+	while ((opt = getopt(argc, argv, "+n:mpuw")) > 0) {
 		if (opt == 'n')
 			count = atoi(optarg);
 		else if (opt == 'm')
 			mem = true;
+		else if (opt == 'w')
+			b.prepared = true;
 		else if (opt == 'u')
 			unconfined = true;
 		else
 			filter = false;
 	}
 	if (argc - optind < 2) {
-		fprintf(stderr, "usage: start [-n COUNT | -m] [-p] [-u] ROOTFS COMMAND [ARG...]\n");
+		fprintf(stderr, "usage: monitor [-n COUNT | -m] [-p] [-u] [-w] ROOTFS COMMAND [ARG...]\n");
 		return 2;
 	}
 	if (!sandbox_enter())

@@ -46,10 +46,10 @@ static inline char *sandbox_arg(int n)
 
 static inline void sandbox_role(void)
 {
-	char role[] = ":monitor", *argv[] = { role, NULL };
+	char *argv[] = { sandbox_arg(1), sandbox_arg(2), NULL };
 
-	if (!strcmp(sandbox_arg(1), ":monitor"))
-		exit(monitor_role_main(1, argv));
+	if (!strcmp(argv[0], ":monitor"))
+		exit(monitor_role_main(2, argv));
 }
 
 static inline void sandbox_maps(struct idmap *uids, struct idmap *gids)
@@ -70,11 +70,14 @@ static inline void sandbox_maps(struct idmap *uids, struct idmap *gids)
 	}
 }
 
-/* A place for temporary files that the namespace's root may use: others' are closed to it. */
+/* A place for temporary files that the namespace's root may use: others' are closed to it.  In
+ * memory where possible, as the engine's runtime directory is. */
 static inline const char *sandbox_tmp(void)
 {
-	static char path[] = "/tmp/coracle-sandbox.XXXXXX";
+	static char path[64];
 
+	snprintf(path, sizeof(path), "%s/coracle-sandbox.XXXXXX",
+		access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	if (!mkdtemp(path) || (!getuid() && chown(path, SANDBOX_ROOT_BASE, SANDBOX_ROOT_BASE)) ||
 		setenv("TMPDIR", path, 1)) {
 		perror(path);

@@ -146,6 +146,42 @@ TEST(another_engine)
 	CHECK_INT(box_end(&b), 137);
 }
 
+TEST(prepared)
+{
+	int i;
+
+	setup();
+	monitor_prepare();
+	monitor_prepare(); /* one is enough */
+	for (i = 0; i < 3; i++)
+		run_argv(i, i == 0 ? ARGV("/probe", "exit", "0") : i == 1 ? ARGV("/probe", "exit", "1")
+									   : ARGV("/probe", "exit", "2"));
+}
+
+TEST(prepared_and_killed)
+{
+	char name[16];
+	siginfo_t si;
+	pid_t pid;
+	int fd;
+
+	setup();
+	/* the only child of ours that is not waited for: we are its reaper */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	monitor_prepare();
+	fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		SKIP("no /proc/thread-self/children");
+	NEED(read(fd, name, sizeof(name) - 1) > 0);
+	close(fd);
+	pid = atoi(name);
+	NEED(pid > 1);
+	kill(pid, SIGKILL);
+	CHECK(!waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT));
+	run_argv(5, ARGV("/probe", "exit", "5"));
+}
+
 TEST(signals_after_the_end)
 {
 	struct box b;
