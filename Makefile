@@ -185,7 +185,10 @@ test-quick: all $(UNIT)
 	@tests/run unit static headers quick
 
 # Times and sizes, printed beside their goals; PEER_SOCKET=... adds a real engine and ratios.
-bench: all
+BENCH := $(patsubst tests/bench/%.c,$(OUT)/obj/bench_%,$(wildcard tests/bench/*.c))
+$(OUT)/obj/bench_%: $(OUT)/obj/tests/bench/%.o $(OUT)/obj/libcoracle.a
+	$(Q)$(CC) $(STATIC_LDFLAGS) -o $@ $^ $(LDLIBS)
+bench: all $(BENCH)
 	@for b in $(or $(BENCHES),tests/bench/*.sh); do "$$b" || exit 1; done
 
 analyze: $(call objs,analyze,$(CORE_C) $(APPLET_C))
