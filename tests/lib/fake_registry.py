@@ -3,11 +3,11 @@
 """fake_registry.py - a registry that misbehaves on demand
 
 usage: fake_registry.py --root DIR [--port N] [--tls CERT KEY] [--auth basic|bearer]
-                        [--client-ca PEM] [--ready FILE]
+                        [--client-ca PEM] [--ready FILE] [--told FIFO]
 
 Serves what is below DIR: blobs/<hex> and manifests/<repo>/<tag or digest> (with <name>.type
-holding the media type); images.py makes them.  The address it listens at is written to FILE once
-it does.  User "tester", password "secret", where credentials are asked for.
+holding the media type); images.py makes them.  The address it listens at is written to FILE and
+into FIFO once it does.  User "tester", password "secret", where credentials are asked for.
 
 Faults are set from outside and taken in order by the requests they fit:
 
@@ -247,6 +247,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault = self.take_fault(path)
         if fault and self.simple_fault(fault):
             return
+        m = re.fullmatch(r"/plain/sha256:([0-9a-f]{64})", path)
+        if m:
+            found = self.find("/v2/x/blobs/sha256:" + m[1])
+            return self.serve_found(found[0], found[1], None)
         if path == "/token":
             return self.token(self.query, urllib.parse.parse_qs(body.decode()) if body else None)
         if path.startswith("/v2/") and not self.allowed():
@@ -279,6 +283,7 @@ def main():
     p.add_argument("--client-ca")
     p.add_argument("--auth", choices=["basic", "bearer"])
     p.add_argument("--ready")
+    p.add_argument("--told")
     opts = p.parse_args()
     server = Server((opts.host, opts.port), Handler)
     server.opts = opts
@@ -295,6 +300,9 @@ def main():
         with open(opts.ready + ".new", "w") as f:
             f.write(address)
         os.rename(opts.ready + ".new", opts.ready)
+    if opts.told:
+        with open(opts.told, "w") as f:
+            f.write(address + "\n")
     server.serve_forever()
 
 

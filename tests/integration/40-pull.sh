@@ -1,0 +1,283 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# docker pull against registries of every temper: the stock CLI, our engine, and a registry that
+# breaks off, lies, redirects and refuses on demand (tests/lib/fake_registry.py).  What Docker
+# prints in each case is what is expected here.
+# test: time=300
+. "$(dirname "$0")/lib.sh"
+
+content=$TEST_TMP/content
+image() { python3 "$top/tests/lib/images.py" "$content" "$@" >/dev/null; }
+
+# registry NAME [OPTION...]: start one; $address is where
+registry() {
+	local name=$1 pid ready=$TEST_TMP/$1.ready
+	shift
+	mkfifo "$ready.fifo"
+	python3 "$top/tests/lib/fake_registry.py" --root "$content" --ready "$ready" --told "$ready.fifo" "$@" \
+		>"$TEST_TMP/$name.log" 2>&1 </dev/null &
+	pid=$!
+	at_exit "kill $pid 2>/dev/null"
+	read -r address <"$ready.fifo" || { not_ok "registry $name" "$(tail -3 "$TEST_TMP/$name.log")"; return 1; }
+}
+scheme=http
+control() { curl -sk -X POST -o /dev/null -d "${3:-}" "$scheme://$1/$2"; }
+fault() { control "$1" _fault "$2"; } # ADDRESS JSON
+clear_faults() { control "$1" _clear; }
+requests() { curl -sk "$scheme://$1/_log" | python3 -c 'import json, sys
+for r in json.load(sys.stdin): print(r["method"], r["path"], r["headers"].get("Authorization", "-"))'; }
+
+
+inside() { as_user unshare --user --map-root-user --map-auto "$@" 2>&1; }
+tmp_is_empty() { [ -z "$(inside ls -A "$test_home/.local/share/docker/tmp")" ]; }
+# What must be true after a pull that failed: no image, nothing half-made, and the engine answers.
+nothing_left() { # NAME REF
+	check_fails "$1: no image" docker image inspect "$2"
+	check "$1: nothing in tmp" tmp_is_empty
+	check "$1: the engine lives" docker version
+}
+
+# --- content --------------------------------------------------------------------------------------
+image t/app 1 --layer a=app --layer b=1
+image t/app 2 --layer a=app --layer b=2
+image t/big 1 --layer x=big --big 8
+image t/oci 1 --oci --layer o=oci
+image t/plain 1 --plain --layer p=plain
+image t/index 1 --index --oci --layer i=index
+image t/twice 1 --layer t=twice --layer u=between --layer t=twice
+for b in diffid layercount mediatype configtype schema1 foreign os bigconfig notjson artifact size; do
+	image t/bad $b --break $b --layer "n=$b"
+done
+image t/bad nested --index --break nested --layer n=nested
+image t/secret 1 --layer s=secret
+image library/mirrored 1 --layer m=mirrored
+registry plain && plain=$address || exit 1
+registry basic --auth basic && basic=$address || exit 1
+registry bearer --auth bearer && bearer=$address || exit 1
+
+as_user mkdir -p "$test_home/.config/docker" "$test_home/.docker"
+write() { as_user sh -c "cat >'$1'"; } # PATH, from stdin
+write "$test_home/.config/docker/daemon.json" <<END
+{"registry-mirrors": ["http://127.0.0.1:1", "http://$plain"]}
+END
+engine_start || exit 1
+
+# --- what the user sees ------------------------------------------------------------------------------
+digest() { sha256sum "$content/manifests/$1" | cut -d' ' -f1; }
+short() { # REPO/TAG N: the id of its Nth layer as progress shows it
+	python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][int(sys.argv[2])]["digest"][7:19])' "$content/manifests/$1" "$2"
+}
+first=$(short t/app/1 0)
+out=$(docker pull "$plain/t/app:1" 2>&1)
+check_out "pull: first line" "1: Pulling from t/app" head -1 <(echo "$out")
+for line in "$first: Pulling fs layer" "$first: Verifying Checksum" "$first: Download complete" "$first: Pull complete" \
+	"Digest: sha256:$(digest t/app/1)" "Status: Downloaded newer image for $plain/t/app:1"; do
+	check "pull: says $line" grep -qxF "$line" <(echo "$out")
+done
+check_out "pull: last line" "$plain/t/app:1" tail -1 <(echo "$out")
+check_out "pull again" "1: Pulling from t/app
+Digest: sha256:$(digest t/app/1)
+Status: Image is up to date for $plain/t/app:1
+$plain/t/app:1" docker pull "$plain/t/app:1"
+check_has "pull a second tag: shared layer" "$first: Already exists" docker pull "$plain/t/app:2"
+check_out "pull by digest: known" "$plain/t/app@sha256:$(digest t/app/1): Pulling from t/app
+Digest: sha256:$(digest t/app/1)
+Status: Image is up to date for $plain/t/app@sha256:$(digest t/app/1)
+$plain/t/app@sha256:$(digest t/app/1)" docker pull "$plain/t/app@sha256:$(digest t/app/1)"
+check_out "pull all tags" "1: Pulling from t/app
+Digest: sha256:$(digest t/app/1)
+2: Pulling from t/app
+Digest: sha256:$(digest t/app/2)
+Status: Image is up to date for $plain/t/app
+$plain/t/app" docker pull -a "$plain/t/app"
+check_out "pull --quiet" "$plain/t/oci:1" docker pull -q "$plain/t/oci:1"
+check_out "pull: repo digest" "$plain/t/app@sha256:$(digest t/app/1)" \
+	docker image inspect -f '{{index .RepoDigests 0}}' "$plain/t/app:1"
+check "pull: layers that are not compressed" docker pull "$plain/t/plain:1"
+check "pull: one layer twice" docker pull "$plain/t/twice:1"
+check_out "pull: one layer twice: three layers" 3 docker image inspect -f '{{len .RootFS.Layers}}' "$plain/t/twice:1"
+check_out "pull: no tag given" "Using default tag: latest
+Error response from daemon: manifest for $plain/t/app:latest not found: manifest unknown: manifest unknown" \
+	docker pull "$plain/t/app"
+
+# An up-to-date image costs one HEAD, which registries do not count as a pull.
+clear_faults "$plain"
+docker pull -q "$plain/t/app:1" >/dev/null
+check_out "pull again: requests" "GET /v2/ -
+HEAD /v2/t/app/manifests/1 -" requests "$plain"
+
+# --- platforms ---------------------------------------------------------------------------------------
+check "pull: an index" docker pull "$plain/t/index:1"
+check_out "pull: an index: our platform" amd64 docker image inspect -f '{{.Architecture}}' "$plain/t/index:1"
+check "pull: another platform" docker pull --platform linux/arm64 "$plain/t/index:1"
+check_out "pull: another platform: its image" arm64 docker image inspect -f '{{.Architecture}}' "$plain/t/index:1"
+check_has "pull: a platform that is not there" "no matching manifest for linux/s390x in the manifest list entries" \
+	docker pull --platform linux/s390x "$plain/t/index:1"
+
+# --- images that are none -----------------------------------------------------------------------------
+refused() { # TAG TEXT
+	check_has "refused: $1" "$2" docker pull "$plain/t/bad:$1"
+	check_fails "refused: $1: no image" docker image inspect "$plain/t/bad:$1"
+}
+refused diffid "layers from manifest don't match image configuration"
+refused layercount "layers from manifest don't match image configuration"
+refused mediatype "unsupported media type application/x-strange"
+refused configtype 'Encountered remote "application/vnd.docker.plugin.v1+json"(plugin) when fetching'
+refused artifact 'Encountered remote "application/vnd.example+json"(unknown) when fetching'
+refused schema1 "Docker Image manifest version 2, schema 1 support has been removed"
+refused foreign "is a foreign layer"
+refused os 'image operating system "windows" cannot be used on this platform'
+refused bigconfig "is larger than the 8388608 allowed"
+refused notjson "bad JSON"
+refused size "where the manifest promises"
+refused nested "nested more than 4 deep"
+refused none "manifest for $plain/t/bad:none not found: manifest unknown: manifest unknown"
+check "refused: nothing in tmp" tmp_is_empty
+check_has "nobody there" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused' \
+	docker pull 127.0.0.1:1/x/y:1
+check_has "no such host" "no such host" docker pull nowhere.invalid/x/y:1
+
+# --- trouble on the way, and recovery --------------------------------------------------------------------
+big=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][1]["digest"])' "$content/manifests/t/big/1")
+forget() { docker image rm -f "$plain/t/big:1" >/dev/null 2>&1; }
+recovers() { # NAME FAULT
+	forget
+	clear_faults "$plain"
+	fault "$plain" "$2"
+	check "recovers: $1" docker pull "$plain/t/big:1"
+}
+fails() { # NAME TEXT FAULT
+	forget
+	clear_faults "$plain"
+	fault "$plain" "$3"
+	check_has "fails: $1" "$2" docker pull "$plain/t/big:1"
+	nothing_left "fails: $1" "$plain/t/big:1"
+}
+recovers "reset in the middle" '{"path": "'$big'", "kind": "reset", "after": 3000000}'
+recovers "closed in the middle" '{"path": "'$big'", "kind": "close", "after": 3000000}'
+check "recovers: with a range" grep -q . <(curl -s "http://$plain/_log" | grep -F '"Range": "bytes=3000000-"')
+recovers "500 once" '{"path": "'$big'", "kind": "status", "status": 500}'
+recovers "chunked" '{"path": "'$big'", "kind": "chunked"}'
+recovers "until close" '{"path": "'$big'", "kind": "nolength"}'
+recovers "redirected" '{"path": "'$big'", "kind": "redirect", "to": "http://'$bearer'/plain/'$big'"}'
+recovers "no digest header" '{"path": "manifests/1", "kind": "nodigest", "times": 2}'
+fails "wrong bytes" "filesystem layer verification failed for digest $big" '{"path": "'$big'", "kind": "corrupt", "after": 4000000}'
+fails "too long" "where the manifest promises" '{"path": "'$big'", "kind": "extra"}'
+fails "too short" "where the manifest promises" '{"path": "'$big'", "kind": "short", "after": 1000}'
+fails "refused" "denied" '{"path": "'$big'", "kind": "status", "status": 403, "times": 9}'
+fails "manifest changed" "manifest verification failed" '{"path": "manifests/sha256", "kind": "corrupt", "times": 9}'
+fails "500 for manifests" "received unexpected HTTP status: 500" '{"path": "manifests", "kind": "status", "status": 500, "times": 9}'
+fails "no HTTP" "malformed HTTP response" '{"path": "manifests", "kind": "raw", "raw": "hello\r\n\r\n", "times": 9}'
+fails "endless headers" "server response headers exceeded 65536 bytes" '{"path": "manifests", "kind": "headers", "times": 9}'
+fails "redirected in circles" "stopped after 10 redirects" '{"path": "manifests", "kind": "loop", "times": 99}'
+
+# The client goes away while the registry is silent: the worker ends, and takes its drafts along.
+forget
+clear_faults "$plain"
+fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
+worker_of() { # the engine's worker: all it may hold is told by the issue's figures
+	for p in /proc/[0-9]*; do
+		case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in "coracle :worker "*)
+			[ "$(readlink "$p/exe")" = "$coracle" ] && echo "${p#/proc/}" ;;
+		esac
+	done
+}
+docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
+pull=$!
+python3 "$top/tests/lib/await.py" 20 "http://$plain/_log" "$big"
+worker=$(worker_of)
+check "cancel: there is a worker" test -n "$worker"
+peak=$(awk '/^VmHWM/ { print $2 }' "/proc/${worker%%[!0-9]*}/status" 2>/dev/null)
+check "cancel: it is small (${peak:-?} kB)" test "${peak:-99999}" -le 16384
+cli=$(pgrep -u "$test_uid" -f "$plain/t/big:1" | tail -1)
+kill -INT "$cli" 2>/dev/null
+wait "$pull"
+check "cancel: the worker ends" wait_gone ${worker:-0}
+check "cancel: nothing in tmp" python3 "$top/tests/lib/await.py" --empty 20 "$test_home/.local/share/docker/tmp" "$test_uid"
+clear_faults "$plain"
+recovers "after it was cancelled" '{"path": "nothing", "kind": "loop"}'
+
+# --- credentials -----------------------------------------------------------------------------------------
+auth_is() { # ADDRESS USER:PASSWORD
+	write "$test_home/.docker/config.json" <<END
+{"auths": {"$1": {"auth": "$(printf %s "$2" | base64)"}}}
+END
+}
+rm -f "$test_home/.docker/config.json"
+check_has "basic: nothing given" "Head \"http://$basic/v2/t/secret/manifests/1\": no basic auth credentials" docker pull "$basic/t/secret:1"
+auth_is "$basic" tester:wrong
+check_has "basic: wrong password" "unauthorized: authentication required" docker pull "$basic/t/secret:1"
+auth_is "$basic" tester:secret
+check "basic: right password" docker pull "$basic/t/secret:1"
+rm -f "$test_home/.docker/config.json"
+check "bearer: for anybody" docker pull "$bearer/t/secret:1"
+check_has "bearer: denied" "pull access denied for $bearer/t/denied, repository does not exist or may require 'docker login': denied: requested access to the resource is denied" \
+	docker pull "$bearer/t/denied:1"
+auth_is "$bearer" tester:wrong
+check_has "bearer: wrong password" "unauthorized: incorrect username or password" docker pull "$bearer/t/app:1"
+auth_is "$bearer" tester:secret
+clear_faults "$bearer"
+check "bearer: right password" docker pull "$bearer/t/app:1"
+check_has "bearer: the token names the account" "account=tester" requests "$bearer"
+check_fails "bearer: the password goes to the token server only" grep -q "/v2/.* Basic" <(requests "$bearer")
+# A registry may send the client elsewhere for blobs; credentials stay.
+docker image rm -f "$bearer/t/big:1" "$plain/t/big:1" >/dev/null 2>&1
+clear_faults "$plain"
+fault "$bearer" '{"path": "blobs", "kind": "redirect", "to": "http://'$plain'/v2/t/big/blobs/'$big'", "path": "'$big'"}'
+check "redirect: followed" docker pull "$bearer/t/big:1"
+check_out "redirect: no credentials" "GET /v2/t/big/blobs/$big -" grep "$big" <(requests "$plain")
+rm -f "$test_home/.docker/config.json"
+
+# --- mirrors: the first one is down -------------------------------------------------------------------------
+check_has "mirror" "Status: Downloaded newer image for mirrored:1" docker pull mirrored:1
+check_out "mirror: its name" "mirrored:1" docker image inspect -f '{{index .RepoTags 0}}' mirrored:1
+check_has "mirror: info" "http://$plain" docker info
+
+# --- TLS: loopback is never verified, so another address of this machine is needed ----------------------------
+ip=$(ip -4 -o addr show scope global 2>/dev/null | awk '{ sub("/.*", "", $4); print $4; exit }')
+if [ -z "$ip" ]; then
+	skip "tls" "machine: it has no address but loopback"
+	exit 0
+fi
+tls=$TEST_TMP/tls
+mkdir -p "$tls"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=Test CA" \
+	-addext basicConstraints=critical,CA:TRUE -keyout "$tls/ca.key" -out "$tls/ca.crt" 2>/dev/null
+certify() { # NAME SUBJECT-ALT-NAME
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$tls/$1.key" -out "$tls/$1.csr" 2>/dev/null
+	openssl x509 -req -in "$tls/$1.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAcreateserial -days 2 \
+		-extfile <(echo "subjectAltName=$2") -out "$tls/$1.crt" 2>/dev/null
+}
+certify right "IP:$ip" && certify other "DNS:other.test" && certify client "DNS:client.test"
+registry right --host "$ip" --tls "$tls/right.crt" "$tls/right.key" && right=$address || exit 1
+registry other --host "$ip" --tls "$tls/other.crt" "$tls/other.key" && other=$address || exit 1
+registry mutual --host "$ip" --tls "$tls/right.crt" "$tls/right.key" --client-ca "$tls/ca.crt" && mutual=$address || exit 1
+registry open --host "$ip" && open=$address || exit 1
+trust() { # ADDRESS FILE NAME
+	as_user mkdir -p "$test_home/.config/docker/certs.d/$1"
+	write "$test_home/.config/docker/certs.d/$1/$3" <"$2"
+}
+check_has "tls: unknown authority" \
+	"Get \"https://$right/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority" \
+	docker pull "$right/t/app:1"
+trust "$right" "$tls/ca.crt" ca.crt
+check "tls: its CA in certs.d" docker pull "$right/t/app:1"
+trust "$other" "$tls/ca.crt" ca.crt
+check_has "tls: another's certificate" "x509: cannot validate certificate for $ip because it doesn't contain any IP SANs" \
+	docker pull "$other/t/app:1"
+trust "$mutual" "$tls/ca.crt" ca.crt
+check_has "tls: no client certificate" "remote error: tls: " docker pull "$mutual/t/app:1"
+trust "$mutual" "$tls/client.crt" client.cert
+check_has "tls: a certificate without its key" "missing key client.key for client certificate client.cert" docker pull "$mutual/t/app:1"
+trust "$mutual" "$tls/client.key" client.key
+check "tls: a client certificate" docker pull "$mutual/t/app:1"
+check_has "tls: the registry speaks plain HTTP" "Get \"https://$open/v2/\": " docker pull "$open/t/app:1"
+engine_stop
+write "$test_home/.config/docker/daemon.json" <<END
+{"insecure-registries": ["$ip/32"]}
+END
+engine_start || exit 1
+check "insecure: plain HTTP" docker pull "$open/t/app:1"
+check "insecure: TLS with another's certificate" docker pull "$other/t/app:1"
+check_has "insecure: info" "$ip/32" docker info
