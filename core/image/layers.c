@@ -45,7 +45,7 @@ struct pulled_layer {
 	char parent[DIGEST_MAX], chain[DIGEST_MAX]; /* parent "": the lowest */
 	char id[13];				    /* as progress shows it */
 	bool present; /* was in the store before */
-	bool quiet; /* the same blob is lower in the chain, and reports already */
+	bool quiet; /* the same blob is being pulled lower in the chain, and reports there */
 	enum layer_state state;
 	struct layer_draft draft;
 	int spool; /* or -1 */
@@ -342,7 +342,7 @@ static size_t look(struct pull *pull)
 			memcpy(l->parent, pull->layers[i - 1].chain, sizeof(l->parent));
 		chain_id(l->parent, l->diff_id, l->chain);
 		for (k = 0; k < i && !l->quiet; k++)
-			l->quiet = !strcmp(p->manifest->layers[k].digest, l->blob->digest);
+			l->quiet = !pull->layers[k].present && !strcmp(pull->layers[k].blob->digest, l->blob->digest);
 		l->present = !missing && layer_exists(&p->w->store, l->chain);
 		missing += !l->present;
 		say(pull, l, l->present ? "Already exists" : "Pulling fs layer");

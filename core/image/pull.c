@@ -154,7 +154,7 @@ static int fetch_config(struct puller *p, const struct image_manifest *m, struct
 	buf_reset(text);
 	if (registry_blob_read(p->registry, p->ref.repo, m->config.digest, m->config.size, CONFIG_MAX, text,
 		e))
-		return err_wrap(e, "fetching the image's config");
+		return err_wrap(e, "error pulling image configuration");
 	config = json_parse(text->p, text->n, e);
 	if (!config)
 		return err_wrap(e, "image config %s", m->config.digest);

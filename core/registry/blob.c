@@ -24,7 +24,7 @@
 
 struct blob {
 	struct registry *r;
-	const char *digest;
+	const char *what, *digest; /* "filesystem layer" */
 	char *path, *scope;
 	int64_t size, done;
 	struct sha256 sha;
@@ -132,7 +132,7 @@ static enum endpoint_verdict attempt(struct endpoint *ep, void *arg, struct err 
 		b->final = rs.head.status < 500 && rs.head.status != 408;
 		rc = reg_error(&rs, e);
 		if (rs.head.status == 404)
-			err_wrap(e, "fetching blob %s", b->digest);
+			err_kind(e, ERR_NOT_FOUND, "unknown blob: %s has no %s", rs.url.host, b->digest);
 	}
 	http_response_release(&rs);
 	if (!rc)
@@ -177,7 +177,7 @@ static int fetch(struct blob *b, struct err *e)
 	sha256_digest(&b->sha, digest);
 	if (!strcmp(digest, b->digest))
 		return 0;
-	err_kind(e, ERR_FAILED, "filesystem layer verification failed for digest %s", b->digest);
+	err_kind(e, ERR_FAILED, "%s verification failed for digest %s", b->what, b->digest);
 	return err_hint(e, "the registry %s sent other bytes than it promised (%s): a proxy or a disk "
 		"on the way may be at fault", b->r->host, digest);
 }
@@ -223,7 +223,7 @@ static int run(struct blob *b, struct err *e)
 int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out,
 	const struct blob_watch *watch, struct err *e)
 {
-	struct blob b = {.put = put_fd, .put_arg = &out, .watch = watch};
+	struct blob b = {.what = "filesystem layer", .put = put_fd, .put_arg = &out, .watch = watch};
 
 	return start(r, repo, digest, size, &b, e) ? -1 : run(&b, e);
 }
@@ -231,7 +231,7 @@ int registry_blob(struct registry *r, const char *repo, const char *digest, int6
 int registry_blob_read(struct registry *r, const char *repo, const char *digest, int64_t size,
 	int64_t max, struct buf *out, struct err *e)
 {
-	struct blob b = {.put = put_buf, .put_arg = out};
+	struct blob b = {.what = "image config", .put = put_buf, .put_arg = out};
 
 	if (size > max)
 		return err_kind(e, ERR_FAILED, "blob %s of %lld bytes is larger than the %lld allowed",

@@ -22,6 +22,7 @@
 #define IDLE_MAX 8		 /* connections kept */
 #define DISCARD_MAX (32 * 1024)	 /* bytes of an unwanted body read to keep the connection */
 #define INTERIM_MAX 16		 /* 1xx responses before the real one */
+#define BROKEN "net/http: HTTP/1.x transport connection broken" /* Go's words */
 #define URL_SHOWN_MAX 240	 /* bytes of a URL in an error, so that the cause still fits */
 
 struct http_client {
@@ -137,8 +138,8 @@ static int read_head(struct conn *c, struct buf *text, bool *any, struct err *e)
 		lf = span_chr(avail, '\n');
 		take = lf >= 0 ? (size_t)lf + 1 : avail.n;
 		if (take > RESPONSE_HEAD_MAX - text->n)
-			return err_kind(e, ERR_FAILED, "net/http: server response headers exceeded %d "
-				"bytes; aborted", RESPONSE_HEAD_MAX);
+			return err_kind(e, ERR_FAILED, BROKEN ": net/http: server response headers exceeded "
+				"%d bytes; aborted", RESPONSE_HEAD_MAX);
 		buf_add(text, avail.p, take);
 		conn_consume(c, take);
 		if (lf < 0)
@@ -157,9 +158,10 @@ static int read_final_head(struct conn *c, struct buf *text, struct response_hea
 
 	for (i = 0; i < INTERIM_MAX; i++) {
 		buf_reset(text);
-		if (read_head(c, text, any, e) ||
-			response_head_parse((struct span){text->p, text->n}, head, e))
+		if (read_head(c, text, any, e))
 			return -1;
+		if (response_head_parse((struct span){text->p, text->n}, head, e))
+			return err_wrap(e, BROKEN);
 		if (head->status >= 200)
 			return 0;
 		if (head->status == 101)

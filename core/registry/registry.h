@@ -83,7 +83,7 @@ struct blob_watch { /* called from the thread that downloads; members may be NUL
  */
 int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out,
 	const struct blob_watch *watch, struct err *e);
-/* The same into memory; more than @max bytes is refused before anything is asked for. */
+/* The same into memory, for configs; more than @max bytes is refused before anything is asked for. */
 int registry_blob_read(struct registry *r, const char *repo, const char *digest, int64_t size,
 	int64_t max, struct buf *out, struct err *e);
 

@@ -39,7 +39,7 @@ static bool take_line(struct span *rest, struct span *line)
 
 static int malformed(struct span what, struct err *e)
 {
-	return err_set(e, 0, "malformed HTTP response '%.*s'", (int)(what.n > 80 ? 80 : what.n),
+	return err_set(e, 0, "malformed HTTP response \"%.*s\"", (int)(what.n > 80 ? 80 : what.n),
 		what.p);
 }
 
@@ -82,7 +82,7 @@ int response_head_parse(struct span text, struct response_head *h, struct err *e
 
 	memset(h, 0, sizeof(*h));
 	if (text.n > RESPONSE_HEAD_MAX)
-		return err_set(e, 0, "malformed HTTP response: headers exceed %d bytes", RESPONSE_HEAD_MAX);
+		return err_set(e, 0, "headers exceed %d bytes", RESPONSE_HEAD_MAX);
 	if (!take_line(&rest, &line))
 		return malformed(text, e);
 	if (parse_status_line(line, h, e))

@@ -46,7 +46,7 @@ image t/oci 1 --oci --layer o=oci
 image t/plain 1 --plain --layer p=plain
 image t/index 1 --index --oci --layer i=index
 image t/twice 1 --layer t=twice --layer u=between --layer t=twice
-for b in diffid layercount mediatype configtype schema1 foreign os bigconfig notjson artifact size; do
+for b in diffid layercount configdigest mediatype configtype schema1 foreign os bigconfig notjson artifact size; do
 	image t/bad $b --break $b --layer "n=$b"
 done
 image t/bad nested --index --break nested --layer n=nested
@@ -122,6 +122,7 @@ refused() { # TAG TEXT
 }
 refused diffid "layers from manifest don't match image configuration"
 refused layercount "layers from manifest don't match image configuration"
+refused configdigest "error pulling image configuration: image config verification failed for digest sha256:"
 refused mediatype "unsupported media type application/x-strange"
 refused configtype 'Encountered remote "application/vnd.docker.plugin.v1+json"(plugin) when fetching'
 refused artifact 'Encountered remote "application/vnd.example+json"(unknown) when fetching'
@@ -165,10 +166,11 @@ recovers "no digest header" '{"path": "manifests/1", "kind": "nodigest", "times"
 fails "wrong bytes" "filesystem layer verification failed for digest $big" '{"path": "'$big'", "kind": "corrupt", "after": 4000000}'
 fails "too long" "where the manifest promises" '{"path": "'$big'", "kind": "extra"}'
 fails "too short" "where the manifest promises" '{"path": "'$big'", "kind": "short", "after": 1000}'
+fails "not there" "unknown blob" '{"path": "'$big'", "kind": "status", "status": 404, "times": 9}'
 fails "refused" "denied" '{"path": "'$big'", "kind": "status", "status": 403, "times": 9}'
 fails "manifest changed" "manifest verification failed" '{"path": "manifests/sha256", "kind": "corrupt", "times": 9}'
 fails "500 for manifests" "received unexpected HTTP status: 500" '{"path": "manifests", "kind": "status", "status": 500, "times": 9}'
-fails "no HTTP" "malformed HTTP response" '{"path": "manifests", "kind": "raw", "raw": "hello\r\n\r\n", "times": 9}'
+fails "no HTTP" 'malformed HTTP response "hello"' '{"path": "manifests", "kind": "raw", "raw": "hello\r\n\r\n", "times": 9}'
 fails "endless headers" "server response headers exceeded 65536 bytes" '{"path": "manifests", "kind": "headers", "times": 9}'
 fails "redirected in circles" "stopped after 10 redirects" '{"path": "manifests", "kind": "loop", "times": 99}'
 
@@ -224,7 +226,7 @@ check_fails "bearer: the password goes to the token server only" grep -q "/v2/.*
 # A registry may send the client elsewhere for blobs; credentials stay.
 docker image rm -f "$bearer/t/big:1" "$plain/t/big:1" >/dev/null 2>&1
 clear_faults "$plain"
-fault "$bearer" '{"path": "blobs", "kind": "redirect", "to": "http://'$plain'/v2/t/big/blobs/'$big'", "path": "'$big'"}'
+fault "$bearer" '{"path": "'$big'", "kind": "redirect", "to": "http://'$plain'/v2/t/big/blobs/'$big'"}'
 check "redirect: followed" docker pull "$bearer/t/big:1"
 check_out "redirect: no credentials" "GET /v2/t/big/blobs/$big -" grep "$big" <(requests "$plain")
 rm -f "$test_home/.docker/config.json"
