@@ -52,9 +52,20 @@ static size_t utf8_length(const unsigned char *p, size_t n)
 	return len;
 }
 
-static bool is_plain(unsigned char c)
+/* Bytes that stand for themselves: ASCII without controls, '"', '&', '<', '>' and '\'. */
+static const bool plain[256] = {
+	[0x20 ... 0x21] = true, [0x23 ... 0x25] = true, [0x27 ... 0x3b] = true, [0x3d] = true,
+	[0x3f ... 0x5b] = true, [0x5d ... 0x7f] = true,
+};
+
+/* Room that @n bytes need at most once they are escaped: "\u0000" is six. */
+static size_t escaped_room(const unsigned char *p, size_t n)
 {
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+	size_t others = 0, i;
+
+	for (i = 0; i < n; i++)
+		others += !plain[p[i]];
+	return n + 5 * others;
 }
 
 static char *put(char *to, const char *s)
@@ -88,13 +99,13 @@ static char *put_control(char *to, unsigned char c)
 static void add_escaped(struct buf *out, const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + n;
-	char *to = buf_room(out, n * 6);
+	char *to = buf_room(out, escaped_room(p, n));
 
 	while (p < end) {
 		const unsigned char *from = p;
 		size_t len;
 
-		while (p < end && is_plain(*p))
+		while (p < end && plain[*p])
 			p++;
 		memcpy(to, from, (size_t)(p - from));
 		to += p - from;
@@ -196,24 +207,20 @@ void logfile_feed(struct logfile *l, int stream, const char *p, size_t n)
 		const char *nl = memchr(p, '\n', n);
 		size_t len = nl ? (size_t)(nl - p) : n, room = LINE_MAX_BYTES - begun->n;
 
-		if (len >= room) { /* full, even if the newline comes next */
-			buf_add(begun, p, room);
-			add_entry(l, stream, begun->p, begun->n, false, tail.p);
-			buf_reset(begun);
-			p += room;
-			n -= room;
-		} else if (!nl) {
+		size_t take = len < room ? len : room;
+		bool full = len >= room; /* even if the newline comes next */
+
+		if (!nl && !full) {
 			buf_add(begun, p, len);
 			break;
-		} else {
-			if (begun->n)
-				buf_add(begun, p, len);
-			add_entry(l, stream, begun->n ? begun->p : p, begun->n ? begun->n : len, true,
-				tail.p);
-			buf_reset(begun);
-			p += len + 1;
-			n -= len + 1;
 		}
+		if (begun->n)
+			buf_add(begun, p, take);
+		add_entry(l, stream, begun->n ? begun->p : p, begun->n ? begun->n : take, !full, tail.p);
+		buf_reset(begun);
+		take += !full;
+		p += take;
+		n -= take;
 	}
 	flush(l);
 }
