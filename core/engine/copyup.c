@@ -289,7 +289,7 @@ int copyup_role_main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 	cleanup_buf struct buf text = BUF_INIT;
-	json_t *request;
+	cleanup_json json_t *request = NULL;
 	int rc = -1;
 
 	proc_die_with_parent(getppid());

@@ -347,7 +347,8 @@ int containers_load(struct engine *en, struct err *e)
 		each_entry(en->datafd, "tmp", clean_tmp, en, e) ||
 		each_entry(en->datafd, "containers", load_entry, en, e))
 		return -1;
-	qsort(en->containers, en->n_containers, sizeof(*en->containers), by_age);
+	if (en->n_containers) /* qsort(3) wants an array even for nothing */
+		qsort(en->containers, en->n_containers, sizeof(*en->containers), by_age);
 	return each_entry(AT_FDCWD, en->config.exec_root, look_at_runtime_dir, en, e);
 }
 

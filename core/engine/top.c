@@ -138,7 +138,8 @@ static void add_descendants(struct task *all, size_t n, pid_t init)
 	bool more = true;
 	size_t i;
 
-	qsort(all, n, sizeof(*all), by_pid);
+	if (n) /* qsort(3) wants an array even for nothing */
+		qsort(all, n, sizeof(*all), by_pid);
 	while (more) {
 		more = false;
 		for (i = 0; i < n; i++) {
