@@ -283,6 +283,14 @@ static void attach_hijacked(struct engine *en, struct container *c, int fd, stru
 	struct err e;
 	int copy;
 
+	if (stream && !follow) {
+		if (logs)
+			send_logs(en, c, o, false, fd);
+		container_attach(en, c, fd, o, &e);
+		attach_end(c);
+		return;
+	}
+	attach_end(c);
 	if (follow && o->in) {
 		/* Output comes from the log, so the monitor only gets what is typed. */
 		in.out = in.err = false;
@@ -292,10 +300,7 @@ static void attach_hijacked(struct engine *en, struct container *c, int fd, stru
 	}
 	if (logs)
 		send_logs(en, c, o, follow, fd);
-	if (stream && !follow)
-		container_attach(en, c, fd, o, &e);
-	else
-		close(fd);
+	close(fd);
 }
 
 static int detach_keys(struct http *h, char **keys, struct err *e)
@@ -327,6 +332,7 @@ static void attach(struct http *h)
 	}
 	o.framed = !container_tty(c);
 	o.detach_keys = keys;
+	attach_begin(c);
 	fd = http_hijack(h, o.framed && http_api_minor(h) >= 42 ? FRAMED_STREAM : RAW_STREAM, &o.early,
 		&o.early_len);
 	attach_hijacked(en, c, fd, &o, logs, stream);

@@ -14,7 +14,10 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
+
+#define ATTACHING_MAX (2 * NS_PER_S) /* for a client that does not take its answer */
 
 /* One key: a letter, or "ctrl-" and a letter or one of @ [ \ ] ^ _ */
 static int parse_key(struct span key, char *out)
@@ -66,9 +69,13 @@ void pending_free(struct pending *p)
 
 struct pending *pending_take(struct engine *en, struct container *c)
 {
+	int64_t deadline = clock_mono_ns() + ATTACHING_MAX;
+	struct timespec ts = {deadline / NS_PER_S, deadline % NS_PER_S};
 	struct pending *all, *p;
 
 	pthread_mutex_lock(&c->lock);
+	while (c->attaching && !pthread_cond_timedwait(&c->changed, &c->lock, &ts))
+		;
 	all = c->pending;
 	c->pending = NULL;
 	pthread_mutex_unlock(&c->lock);
@@ -94,6 +101,21 @@ void pending_gone(struct engine *en, struct container *c, uint64_t watch)
 		return; /* the start has just taken it */
 	watch_remove(en, watch, p->fd);
 	pending_free(p);
+}
+
+void attach_begin(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->attaching++;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void attach_end(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->attaching--;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static struct pending *pending_new(int fd, const struct attach_options *o)

@@ -64,6 +64,7 @@ struct container {
 	pthread_cond_t changed; /* CLOCK_MONOTONIC */
 	struct waiter *waiters;
 	struct pending *pending;
+	int attaching; /* clients being told that they are attached: a start waits for them */
 	json_t *host; /* sparse HostConfig; replaced, never changed in place */
 	bool busy;    /* an op is going on */
 	bool removed;
@@ -208,11 +209,15 @@ struct attach_options {
 };
 /* "ctrl-p,ctrl-q" as bytes; -1: malformed. @out to free(). */
 int detach_keys_parse(const char *text, char **out);
+/* A client learns that it is attached before its socket is in our list, and may start the container
+ * at once: a start waits from attach_begin() to attach_end(), so that no output is missed. */
+void attach_begin(struct container *c);
+void attach_end(struct container *c);
 /* Hand a client's socket (taken over in any case) to the monitor now, or at the next start. */
 int container_attach(struct engine *en, struct container *c, int fd, const struct attach_options *o,
 	struct err *e);
 /* Take all that wait out of the list and the watcher; pending_free() closes and frees a list. */
-struct pending *pending_take(struct engine *en, struct container *c);
+struct pending *pending_take(struct engine *en, struct container *c); /* waits for attach_end() */
 void pending_free(struct pending *p);
 void pending_gone(struct engine *en, struct container *c, uint64_t watch); /* for the watcher */
 
