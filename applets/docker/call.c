@@ -70,9 +70,14 @@ static void read_error(struct client *c, const struct call *call, int status, st
 	trim(&text);
 	j = json_parse(text.p, text.n, &unread);
 	message = json_str(j, "message", NULL);
-	if (message)
-		err_kind(e, kind_of(status), "Error response from daemon: %s", message);
-	else if (text.n)
+	if (message) {
+		struct buf trimmed = BUF_INIT;
+
+		buf_adds(&trimmed, message);
+		trim(&trimmed);
+		err_kind(e, kind_of(status), "Error response from daemon: %s", trimmed.p);
+		buf_release(&trimmed);
+	} else if (text.n)
 		err_kind(e, kind_of(status), "Error response from daemon: %s", text.p);
 	else
 		err_kind(e, kind_of(status),

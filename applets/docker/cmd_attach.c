@@ -166,7 +166,7 @@ static int start(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf failed = BUF_INIT;
 	struct err e;
-	int i;
+	int i, bad = 0;
 
 	if (st.attach || st.interactive) {
 		if (argc == 1)
@@ -182,9 +182,9 @@ static int start(struct docker *d, int argc, char **argv)
 		}
 		fflush(stdout);
 		fail(&e);
-		buf_addf(&failed, "%s%s", failed.n ? ", " : "", argv[i]);
+		buf_addf(&failed, "%s%s", bad++ ? ", " : "", argv[i]);
 	}
-	if (!failed.n)
+	if (!bad)
 		return 0;
 	fflush(stdout);
 	fprintf(stderr, "Error: failed to start containers: %s\n", failed.p);

@@ -4,61 +4,19 @@
  *
  * Theory of operation
  *   What the engine answers is printed with its bytes kept, only indented.  With -f the answer is
- *   parsed and a template executed on it.  In the stock client that works on Go's types first:
- *   members that the JSON leaves out are there as nil or empty, and maps print another way than
- *   structs.  go_maps and go_zero tell the template that much of the API's types.
+ *   parsed and a template executed on it.
  *
  *   docker inspect without --type tries kinds in turn, until one has the name.
  */
 #include "call.h"
-#include "template.h"
 #include "format.h"
+#include "gotypes.h"
+#include "template.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define EXIT_TEMPLATE 64 /* a template that does not parse */
-
-/* --- what JSON does not tell of the API's types ------------------------------------------- */
-
-static const char *const go_maps[] = {"Labels", "Options", "Config", "Sysctls", "Volumes",
-	"ExposedPorts", "Ports", "PortBindings", "Networks", "DriverOpts", "Annotations", "Tmpfs",
-	"StorageOpt", "Data", "Containers", "DriverOptions", "Opts", "Peers", "Services", "Details",
-	"EndpointsConfig", NULL};
-
-/* Members the JSON may lack or hold null for; by their zero value. */
-static const char *const go_nil[] = {"Health", "Healthcheck", "PidsLimit", "OomKillDisable", "Init",
-	"MemorySwappiness", "StopTimeout", "IPAMConfig", "ImageManifestDescriptor", "SizeRw",
-	"SizeRootFs", "UsageData", "Status", "ClusterVolume", "BindOptions", "VolumeOptions",
-	"TmpfsOptions", NULL};
-static const char *const go_text[] = {"StopSignal", "MacAddress", "Runtime", "Isolation", "Comment",
-	"Author", "Parent", "Variant", "OsVersion", "Driver", "Name", "CreatedAt", "AuxAddress",
-	"IPRange", "Gateway", "Subnet", "LogPath", NULL};
-static const char *const go_lists[] = {"Cmd", "Entrypoint", "Env", "OnBuild", "Shell", "Args", "Binds",
-	"CapAdd", "CapDrop", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd", "Links",
-	"VolumesFrom", "SecurityOpt", "Devices", "DeviceRequests", "DeviceCgroupRules", "Ulimits",
-	"Mounts", "ExecIDs", "Aliases", "DNSNames", "MaskedPaths", "ReadonlyPaths", "RepoTags",
-	"RepoDigests", "Layers", "Test", "SecondaryIPAddresses", "SecondaryIPv6Addresses",
-	"BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps",
-	"BlkioDeviceWriteIOps", "Log", NULL};
-static const char *const go_absent_maps[] = {"Sysctls", "Annotations", "Tmpfs", "StorageOpt", "ExposedPorts",
-	"Volumes", "Labels", NULL};
-static const char *const go_flags[] = {"NetworkDisabled", "ArgsEscaped", "StdinOnce", NULL};
-
-static json_t *go_zero(const char *name)
-{
-	if (str_in(name, go_nil))
-		return json_null();
-	if (str_in(name, go_lists))
-		return json_array();
-	if (str_in(name, go_absent_maps))
-		return json_object();
-	if (str_in(name, go_flags))
-		return json_false();
-	return str_in(name, go_text) ? json_string("") : NULL;
-}
-
-static const struct tmpl_env inspect_env = {.maps = go_maps, .absent = go_zero};
 
 /* --- kinds -------------------------------------------------------------------------------- */
 
@@ -121,7 +79,9 @@ static int get_any(struct docker *d, const char *name, struct buf *out, struct e
 	struct err why = ERR_INIT;
 	size_t i;
 
-	for (i = 0; *name && i < LOCAL_KINDS; i++) {
+	if (!*name)
+		return get(d, &kinds[0], name, out, e);
+	for (i = 0; i < LOCAL_KINDS; i++) {
 		buf_reset(out);
 		if (!get(d, &kinds[i], name, out, &why)) {
 			if (o.size && !kinds[i].has_size)
@@ -144,14 +104,16 @@ static void trim(struct buf *b)
 		b->p[--b->n] = 0;
 }
 
+/* Append what the template makes of one answer; nothing if it fails. */
 static int format_one(const struct tmpl *t, const struct buf *text, struct buf *out, struct err *e)
 {
 	cleanup_json json_t *j = json_parse(text->p, text->n, e);
-	int rc = j ? tmpl_exec(t, j, &inspect_env, out, e) : -1;
+	cleanup_buf struct buf one = BUF_INIT;
 
-	/* The stock client ends the line also after half of one. */
-	buf_addc(out, '\n');
-	return rc ? err_wrap(e, "template parsing error") : 0;
+	if (!j || tmpl_exec(t, j, &go_env, &one, e))
+		return err_wrap(e, "template parsing error");
+	buf_addf(out, "%s\n", one.p);
+	return 0;
 }
 
 /* Inspect all names: @k NULL is any kind. */
@@ -187,6 +149,8 @@ static int inspect_all(struct docker *d, const struct kind *k, int argc, char **
 		if (!t)
 			buf_addf(&out, "%c%s", found++ ? ',' : '[', text.p);
 	}
+	if (t && !out.n)
+		buf_addc(&out, '\n');
 	tmpl_free(t);
 	if (json)
 		buf_adds(&out, found ? "]" : "[]");

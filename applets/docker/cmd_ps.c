@@ -260,8 +260,8 @@ static struct listing kind = {
 	.quiet = "{{.ID}}",
 	.raw = RAW,
 	.type = "*formatter.ContainerContext",
-	.parse_error = "failed to parse template",
-	.exec_error = "failed to execute template",
+	.parse_error = "template parsing error",
+	.exec_error = "template parsing error",
 };
 
 /* .Label needs the labels themselves: of the container whose row is made. */
@@ -288,6 +288,23 @@ static int show(struct list *l, const json_t *containers, struct err *e)
 	return 0;
 }
 
+/* Before anything is asked, the whole format is tried on nothing: a mistake shows also where there
+ * are no containers, and its place is counted from the beginning of what was typed. */
+static int check_format(struct err *e)
+{
+	cleanup_json json_t *row = row_of(NULL);
+	struct tmpl_env env = {.type = kind.type, .method = label};
+	cleanup_buf struct buf unused = BUF_INIT;
+	struct tmpl *t = tmpl_parse("", o.format, e);
+	int rc;
+
+	if (!t)
+		return err_wrap(e, "failed to parse template");
+	rc = tmpl_exec(t, row, &env, &unused, e);
+	tmpl_free(t);
+	return rc ? err_wrap(e, "failed to execute template") : 0;
+}
+
 static int ps(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf to = BUF_INIT;
@@ -296,8 +313,14 @@ static int ps(struct docker *d, int argc, char **argv)
 	struct list l;
 
 	(void)argc, (void)argv;
+	if (o.format && *o.format && o.quiet) {
+		fputs("WARNING: Ignoring custom format, because both --format and --quiet are set.\n", stderr);
+		o.format = NULL;
+	}
 	if (!o.format && !o.quiet)
 		o.format = json_str(d->config, "psFormat", NULL);
+	if (o.format && check_format(&e))
+		return fail(&e);
 	kind.table = o.size ? TABLE "\t{{.Size}}" : TABLE;
 	kind.raw = o.size ? RAW "size: {{.Size}}\n" : RAW;
 	kind.method = label;

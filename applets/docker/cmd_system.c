@@ -5,6 +5,7 @@
 #include "call.h"
 #include "moment.h"
 #include "format.h"
+#include "gotypes.h"
 #include "info.h"
 #include "table.h"
 #include "template.h"
@@ -144,10 +145,9 @@ static void print_server(const json_t *s, struct buf *b)
 /* A template over one object, and a newline whatever happens.  Exit status. */
 static int print_by_template(const char *name, const char *type, const char *format, json_t *j)
 {
-	static const char *const maps[] = {"Details", "Labels", "Runtimes", "Config", "Options", NULL};
 	bool json = !strcmp(format, "json");
 	cleanup_free char *text = format_unescape(json ? "{{json .}}" : format);
-	struct tmpl_env env = {.type = type, .maps = maps};
+	struct tmpl_env env = go_env;
 	cleanup_buf struct buf out = BUF_INIT;
 	struct err e = ERR_INIT;
 	struct tmpl *t = tmpl_parse(name, text, &e);
@@ -158,6 +158,7 @@ static int print_by_template(const char *name, const char *type, const char *for
 		fail(&e);
 		return EXIT_TEMPLATE;
 	}
+	env.type = type;
 	rc = tmpl_exec(t, j, &env, &out, &e);
 	puts(out.p);
 	fflush(stdout);

@@ -5,7 +5,6 @@
 #include "call.h"
 #include "image_ref.h"
 #include "progress.h"
-#include "run_spec.h"
 
 #include "base/fs.h"
 
@@ -31,7 +30,7 @@ static struct flag pull_flags[] = {
 
 static int pull(struct docker *d, int argc, char **argv)
 {
-	cleanup_free char *name = NULL, *platform = NULL;
+	cleanup_free char *name = NULL;
 	struct err e = ERR_INIT;
 	struct imgref ref;
 
@@ -46,16 +45,12 @@ static int pull(struct docker *d, int argc, char **argv)
 		err_kind(&e, ERR_INVALID, "tag can't be used with --all-tags/-a");
 		return fail(&e);
 	}
-	if (pl.platform && *pl.platform && !(platform = platform_normalise(pl.platform, &e))) {
-		err_wrap(&e, "error parsing specified platform");
-		return fail(&e);
-	}
 	if (!pl.all && !ref.tag && !ref.digest) {
 		imgref_default_tag(&ref);
 		if (!pl.quiet)
 			printf("Using default tag: %s\n", ref.tag);
 	}
-	if (pull_image(d, &ref, platform, pl.quiet ? NULL : stdout, &e)) {
+	if (pull_image(d, &ref, pl.platform, pl.quiet ? NULL : stdout, &e)) {
 		fflush(stdout);
 		return fail(&e);
 	}

@@ -30,8 +30,8 @@ static int create(struct docker *d, int argc, char **argv)
 	if (argc)
 		json_set_str(body, "Name", argv[0]);
 	json_set_str(body, "Driver", cr.driver);
-	json_set_new(body, "DriverOpts", pairs_map(&cr.opts));
-	json_set_new(body, "Labels", pairs_map(&cr.labels));
+	json_set_new(body, "DriverOpts", cr.opts.n ? pairs_map(&cr.opts) : json_null());
+	json_set_new(body, "Labels", cr.labels.n ? pairs_map(&cr.labels) : json_null());
 	if (call_post(d, "/volumes/create", body, &made, &e))
 		return fail(&e);
 	printf("%s\n", json_str(made, "Name", ""));

@@ -125,15 +125,30 @@ static char *full_name(const struct entry *en)
 
 /* --- help --------------------------------------------------------------------------------- */
 
-static void list_entries(const char *group, FILE *out)
+static int by_name(const void *pa, const void *pb)
 {
-	const struct entry *en;
-	size_t i;
+	const struct entry *const *a = pa, *const *b = pb;
+
+	return strcmp((*a)->name, (*b)->name);
+}
+
+/* What most people use first, at the top of docker --help. */
+static const char *const common[] = {"run", "exec", "ps", "logs", "pull", "images", "version", "info", NULL};
+
+/* The commands of a group; of the top, either the common ones or the others. */
+static void list_entries(const char *group, bool commons, FILE *out)
+{
+	const struct entry *en, *list[128];
+	size_t i, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(tables); i++)
 		for (en = tables[i]; en->name; en++)
-			if (!strcmp(en->group, group))
-				fprintf(out, "  %-11s %s\n", en->name, en->cmd->brief);
+			if (!strcmp(en->group, group) && (*group || str_in(en->name, common) == commons) &&
+				n < ARRAY_SIZE(list))
+				list[n++] = en;
+	qsort(list, n, sizeof(*list), by_name);
+	for (i = 0; i < n; i++)
+		fprintf(out, "  %-11s %s\n", list[i]->name, list[i]->cmd->brief);
 }
 
 static void help_top(FILE *out)
@@ -142,11 +157,13 @@ static void help_top(FILE *out)
 	size_t i;
 
 	fputs("Usage:  docker [OPTIONS] COMMAND\n\nA client of the Docker Engine API, for the engine of this program and any other\n\n"
-	      "Commands:\n", out);
-	list_entries("", out);
-	fputs("\nManagement Commands (docker GROUP COMMAND; the same things, sorted):\n", out);
+	      "Common Commands:\n", out);
+	list_entries("", true, out);
+	fputs("\nManagement Commands:\n", out);
 	for (i = 0; i < ARRAY_SIZE(groups); i++)
 		fprintf(out, "  %-11s %s\n", groups[i].name, groups[i].brief);
+	fputs("\nCommands:\n", out);
+	list_entries("", false, out);
 	fputs("\nGlobal Options:\n", out);
 	flags_help(global_flags, &options);
 	fputs(options.p, out);
@@ -164,7 +181,7 @@ static void help_top(FILE *out)
 static int help_group(const struct group *g, FILE *out)
 {
 	fprintf(out, "Usage:  docker %s COMMAND\n\n%s\n\nCommands:\n", g->name, g->brief);
-	list_entries(g->name, out);
+	list_entries(g->name, false, out);
 	fprintf(out, "\nRun 'docker %s COMMAND --help' for more information on a command.\n", g->name);
 	return 0;
 }

@@ -54,15 +54,29 @@ static int set_int(struct flag *f, const char *text, struct err *e)
 	return 0;
 }
 
+/* Why a text is no size, as Go's parser tells it. */
+static int bad_size(const char *text, struct err *e)
+{
+	size_t digits = 0, i;
+
+	for (i = 0; text[i]; i++)
+		if (strchr("0123456789. ", text[i]))
+			digits = i + 1;
+	if (!digits || *text == '-')
+		return err_kind(e, ERR_INVALID, "invalid size: '%.200s'", text);
+	if (strchr(text, '.') != strrchr(text, '.'))
+		return err_kind(e, ERR_INVALID, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+			(int)digits, text);
+	return err_kind(e, ERR_INVALID, "invalid suffix: '%.200s'", text + digits);
+}
+
 static int set_bytes(struct flag *f, const char *text, struct err *e)
 {
 	if (f->type == FLAG_SWAP && !strcmp(text, "-1")) {
 		*(int64_t *)f->to = -1;
 		return 0;
 	}
-	if (parse_size(text, f->to))
-		return err_kind(e, ERR_INVALID, "invalid size: '%.200s'", text);
-	return 0;
+	return parse_size(text, f->to) ? bad_size(text, e) : 0;
 }
 
 static int set_duration(struct flag *f, const char *text, struct err *e)

@@ -74,7 +74,7 @@ bool list_shows(const struct list *l, const char *field)
 
 int list_row(struct list *l, json_t *row_steal, struct err *e)
 {
-	struct tmpl_env env = {.type = l->kind->type, .method = l->kind->method};
+	struct tmpl_env env = {.type = l->kind->type, .method = l->kind->method, .html = true};
 	int rc = tmpl_exec(l->t, row_steal, &env, &l->out, e);
 
 	json_decref(row_steal);

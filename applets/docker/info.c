@@ -219,7 +219,6 @@ void info_print(const json_t *i)
 	line("Live Restore Enabled", boolean(i, "LiveRestoreEnabled"));
 	line_if(i, "Product License", "ProductLicense");
 	print_pools(json_arr(i, "DefaultAddressPools"));
-	line_if(json_obj(i, "FirewallBackend"), "Firewall Backend", "Driver");
 	putchar('\n');
 }
 

@@ -30,7 +30,7 @@ char *moment_parse(const char *text, struct err *e)
 {
 	int64_t ns;
 
-	if (!clock_parse_duration(text, &ns)) {
+	if (strcmp(text, "0") && !clock_parse_duration(text, &ns)) {
 		ns = clock_real_ns() - ns;
 	} else if (text[strspn(text, "0123456789.")] == 0 && *text && *text != '.') {
 		return xstrdup(text);

@@ -137,7 +137,8 @@ static int set_field(json_t *m, const char *key, const char *value, const char *
 	} else if (is(key, "source src")) {
 		cleanup_free char *path = absolute(value);
 
-		json_set_str(m, "Source", path);
+		if (*path)
+			json_set_str(m, "Source", path);
 	} else if (is(key, "target dst destination")) {
 		json_set_str(m, "Target", value);
 	} else if (is(key, "consistency")) {

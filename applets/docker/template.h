@@ -32,10 +32,14 @@ struct tmpl_env {
 	/* The value of a member that the JSON leaves out: a new reference, or NULL if there is no
 	 * such member. */
 	json_t *(*absent)(const char *name);
+	/* Go's names of members whose JSON names differ: pairs of texts, NULL-terminated. */
+	const char *const *renamed;
 	/* A method with one string argument, {{.Label "k"}}: new reference, or NULL if none. */
 	json_t *(*method)(const json_t *dot, const char *name, const char *arg);
 	/* Go's name of the type of the outermost value, for its error messages; NULL: a raw map. */
 	const char *type;
+	/* {{json .}} of the outermost value escapes HTML. */
+	bool html;
 	/* The table's header is made: functions give their first argument back as it is. */
 	bool headers;
 	/* Bytes of output and steps of loops before giving up; 0: no bound. */

@@ -153,12 +153,24 @@ static int no_field(struct exec *x, struct value v, bool made_up, const char *na
 		x->env->type ? value_type(v) : "interface {}");
 }
 
+/* The member called @name in Go. */
+static json_t *member_of(const struct exec *x, const json_t *obj, const char *name)
+{
+	json_t *member = json_object_get(obj, name);
+	const char *const *pair;
+
+	for (pair = x->env->renamed; !member && pair && *pair; pair += 2)
+		if (!strcmp(pair[0], name))
+			member = json_object_get(obj, pair[1]);
+	return member;
+}
+
 /* One ".Name" of @v.  *made_up: @v (and then @out) is not in the JSON, but known to be nil. */
 static int eval_field(struct exec *x, struct value v, const char *name, bool *made_up,
 	struct value *out)
 {
 	bool was_made_up = *made_up;
-	json_t *member = json_object_get(v.j, name);
+	json_t *member = member_of(x, v.j, name);
 
 	*made_up = !member;
 	if (member) {
@@ -167,6 +179,10 @@ static int eval_field(struct exec *x, struct value v, const char *name, bool *ma
 	}
 	if (json_is_object(v.j) && !is_context(x, v)) {
 		member = x->env->absent ? x->env->absent(name) : NULL;
+		if (json_is_array(member)) { /* a nil slice: printing asks again what it is */
+			json_decref(member);
+			member = json_null();
+		}
 		*out = (struct value){member, name};
 		if (member || (x->env->maps && is_map(x, v)))
 			return 0;
@@ -316,7 +332,7 @@ static int eval_function(struct exec *x, struct value dot, const struct node *cm
 			fail(x, "%s", why.msg);
 		else
 			fail(x, "error calling %s: %s", name, why.msg);
-	} else if (!strcmp(name, "json") && is_context(x, args[0])) {
+	} else if (!strcmp(name, "json") && x->env->html && is_context(x, args[0])) {
 		cleanup_buf struct buf text = BUF_INIT;
 
 		/* Go marshals these contexts by a method that escapes HTML. */
