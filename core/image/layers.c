@@ -8,9 +8,8 @@
  *   hashing, inflating and writing overlap, and several layers are in the works at a time.  The
  *   calling thread commits what is ready, in the order of the chain.
  *
- *   A driver that builds a layer by copying its parent cannot unpack before the parent is there.
- *   Then carriers download into unlinked files below tmp/, and the calling thread unpacks and
- *   commits in order.
+ *   A driver that builds a layer by copying its parent cannot unpack before the parent is there:
+ *   then the calling thread does all this itself, one layer after the other.
  *
  *   A layer counts when three things are right: its bytes have the digest the manifest names, the
  *   archive was unpacked, and its content has the diff id the config names.  The first failure
@@ -35,7 +34,7 @@
 
 enum layer_state {
 	LAYER_MISSING,
-	LAYER_READY, /* a draft, or a spooled archive */
+	LAYER_READY, /* a draft */
 	LAYER_DONE,
 };
 
@@ -48,14 +47,12 @@ struct pulled_layer {
 	bool quiet; /* the same blob is being pulled lower in the chain, and reports there */
 	enum layer_state state;
 	struct layer_draft draft;
-	int spool; /* or -1 */
 };
 
 struct pull {
 	const struct layers_pull *p;
 	struct pulled_layer *layers;
 	size_t n;
-	bool independent;
 
 	pthread_mutex_t lock; /* guards all below, and the states of layers */
 	pthread_cond_t changed;
@@ -212,28 +209,6 @@ static int stream(struct pull *pull, struct pulled_layer *l, struct err *e)
 	return rc;
 }
 
-static int spool(struct pull *pull, struct pulled_layer *l, struct err *e)
-{
-	struct download d = {.pull = pull, .layer = l, .e = ERR_INIT};
-	const struct store *s = &pull->p->w->store;
-	char path[128], nonce[ID_LEN + 1];
-
-	random_id(nonce);
-	nonce[16] = 0;
-	snprintf(path, sizeof(path), "tmp/%sspool-%s", s->draft_prefix, nonce);
-	l->spool = openat(s->datafd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (l->spool < 0)
-		return err_set(e, errno, "making %s", path);
-	unlinkat(s->datafd, path, 0);
-	d.out = l->spool;
-	download(&d);
-	if (d.rc) {
-		*e = d.e;
-		return -1;
-	}
-	return lseek(l->spool, 0, SEEK_SET) < 0 ? err_set(e, errno, "rewinding %s", path) : 0;
-}
-
 /* The next layer to carry, or NULL when there is none, or no use in it any more. */
 static struct pulled_layer *take_layer(struct pull *pull)
 {
@@ -255,7 +230,7 @@ static void carrier_main(void *arg)
 	struct pulled_layer *l;
 
 	while ((l = take_layer(pull))) {
-		if (pull->independent ? stream(pull, l, &e) : spool(pull, l, &e)) {
+		if (stream(pull, l, &e)) {
 			fail(pull, &e);
 			break;
 		}
@@ -277,12 +252,6 @@ static int commit(struct pull *pull, struct pulled_layer *l, struct err *e)
 	struct store *s = &pull->p->w->store;
 	char chain[DIGEST_MAX];
 
-	if (!pull->independent) {
-		say_bytes(pull, l, "Extracting", l->blob->size);
-		if (unpack(pull, l, l->spool, e))
-			return -1;
-		fd_close(&l->spool);
-	}
 	if (layer_commit(s, *l->parent ? l->parent : NULL, &l->draft, chain, e))
 		return err_wrap(e, "failed to register layer");
 	if (strcmp(chain, l->chain))
@@ -323,6 +292,17 @@ static void commit_all(struct pull *pull)
 	}
 }
 
+/* Each layer after the one below it was committed. */
+static void pull_in_turn(struct pull *pull)
+{
+	struct err e = ERR_INIT;
+	struct pulled_layer *l;
+
+	while ((l = take_layer(pull)))
+		if (stream(pull, l, &e) || commit(pull, l, &e))
+			fail(pull, &e);
+}
+
 /* --- all of them --- */
 
 /* See what is there already; the number of layers that are not. */
@@ -336,7 +316,6 @@ static size_t look(struct pull *pull)
 
 		l->blob = &p->manifest->layers[i];
 		l->diff_id = p->diff_ids[i];
-		l->spool = -1;
 		snprintf(l->id, sizeof(l->id), "%.12s", digest_hex(l->blob->digest));
 		if (i)
 			memcpy(l->parent, pull->layers[i - 1].chain, sizeof(l->parent));
@@ -381,7 +360,7 @@ static void start_carriers(struct pull *pull, size_t missing)
 	}
 }
 
-/* Wait for the carriers and take away what they left. */
+/* Wait for the carriers and take away the drafts nobody committed. */
 static void finish(struct pull *pull)
 {
 	size_t i;
@@ -393,9 +372,8 @@ static void finish(struct pull *pull)
 	for (i = 0; i < pull->n; i++) {
 		struct pulled_layer *l = &pull->layers[i];
 
-		if (l->state == LAYER_READY && pull->independent)
+		if (l->state == LAYER_READY)
 			layer_discard(&pull->p->w->store, &l->draft);
-		fd_close(&l->spool);
 	}
 }
 
@@ -404,7 +382,6 @@ int layers_pull(const struct layers_pull *p, struct err *e)
 	struct pull pull = {
 		.p = p,
 		.n = p->manifest->n_layers,
-		.independent = store_layers_independent(&p->w->store),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 		.why = ERR_INIT,
@@ -413,7 +390,9 @@ int layers_pull(const struct layers_pull *p, struct err *e)
 
 	pull.layers = xcalloc(pull.n ? pull.n : 1, sizeof(*pull.layers));
 	missing = look(&pull);
-	if (missing) {
+	if (!store_layers_independent(&p->w->store)) {
+		pull_in_turn(&pull);
+	} else if (missing) {
 		start_carriers(&pull, missing);
 		commit_all(&pull);
 		finish(&pull);

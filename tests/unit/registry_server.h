@@ -32,6 +32,7 @@ struct step {
 	enum after after;
 	int times; /* how often it may be used; 0: always */
 	const char *need; /* a line the request must have, or the step does not fit; or NULL */
+	size_t len; /* of reply; 0: it is a C string */
 };
 
 struct server {
@@ -92,7 +93,7 @@ static inline bool peer_write(struct peer *p, const char *from, size_t n)
 
 static inline struct step server_step(struct server *s, const char *request)
 {
-	struct step found = {"", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", KEEP, 0, NULL};
+	struct step found = {.match = "", .reply = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"};
 	size_t i;
 
 	pthread_mutex_lock(&s->lock);
@@ -140,7 +141,7 @@ static inline void peer_serve(struct peer *p)
 		request[n] = 0;
 		n = 0;
 		step = server_step(p->s, request);
-		if (step.reply && !peer_write(p, step.reply, strlen(step.reply)))
+		if (step.reply && !peer_write(p, step.reply, step.len ? step.len : strlen(step.reply)))
 			return;
 		if (step.after == KEEP)
 			continue;
