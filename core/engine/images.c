@@ -195,8 +195,11 @@ int engine_image_import(struct engine *en, const struct image_import *what, cons
 	json_set_str(request, "platform", what->platform);
 	json_set_str(request, "version", ENGINE_VERSION);
 	made = run(en, request, client, e);
-	if (!made)
+	if (!made) {
+		if (e->kind == ERR_INVALID)
+			e->kind = ERR_FAILED; /* the request was right, the archive is not: 500, as Docker has it */
 		return -1;
+	}
 	snprintf(id, DIGEST_MAX, "%s", json_str(json_array_get(made, 0), "id", ""));
 	if (what->ref && engine_image_tag(en, id, what->ref, e))
 		return -1;
