@@ -295,6 +295,8 @@ static void load(struct http *h)
 		if (!http_streaming(h))
 			http_stream_begin(h, 200, "application/json");
 		http_fail(h, &e);
+	} else if (!http_streaming(h)) {
+		stream_line(h, "{}", 2); /* an archive of no image */
 	}
 }
 

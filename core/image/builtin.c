@@ -225,6 +225,7 @@ int images_ensure_builtin(struct images *im, const char *name, const struct imag
 	cleanup_json json_t *request = NULL, *made = NULL, *removed = NULL;
 	struct worker_job job = {.store = im->store, .input = -1, .cancel = -1};
 	char binary[DIGEST_MAX], old[DIGEST_MAX] = "";
+	struct err ignored = ERR_INIT;
 
 	if (!means_builtin(name))
 		return 0;
@@ -238,7 +239,7 @@ int images_ensure_builtin(struct images *im, const char *name, const struct imag
 	made = images_run_job(im, &job, e);
 	/* The one before it has lost its name; it goes unless a container still uses it. */
 	if (made && *old)
-		removed = images_remove_json(im, old, false, false, use, emit_nothing, NULL, NULL);
+		removed = images_remove_json(im, old, false, false, use, emit_nothing, NULL, &ignored);
 out:
 	pthread_mutex_unlock(&making);
 	return request && !made ? err_wrap(e, "making the built-in image") : 0;

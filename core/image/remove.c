@@ -169,20 +169,22 @@ static json_t *own_layers(struct removal *rm, const struct image *i)
 	return out;
 }
 
-/* Config, table, names, in that order. NULL with @e, or its own layers; the parent goes to @parent. */
-static json_t *erase(struct removal *rm, const char *id, char parent[DIGEST_MAX], struct err *e)
+static bool is_named(struct removal *rm, const char *id)
+{
+	char **refs = names_of(rm, id);
+	bool yes = refs[0] != NULL;
+
+	strv_free(refs);
+	return yes;
+}
+
+/* Out of the table; its own layers are returned, and the parent in @parent. */
+static json_t *take_out(struct removal *rm, const char *id, char parent[DIGEST_MAX])
 {
 	struct images *im = rm->im;
-	char file[DIGEST_MAX + 8];
 	json_t *layers = NULL;
 	struct image *i;
 
-	image_file(id, file);
-	pthread_mutex_lock(&im->saving);
-	if (unlinkat(im->dirfd, file, 0) && errno != ENOENT) {
-		err_set(e, errno, "removing image %.12s", digest_hex(id));
-		goto out;
-	}
 	images_lock(im);
 	i = table_find(im, id);
 	if (i) {
@@ -191,26 +193,43 @@ static json_t *erase(struct removal *rm, const char *id, char parent[DIGEST_MAX]
 		image_free(table_take(im, i));
 	}
 	images_unlock(im);
-	if (!i)
-		err_kind(e, ERR_NOT_FOUND, "No such image: %s", id);
-	else if (images_save_locked(im, e))
-		/* The image is gone all the same, and so will its names be when they are read again. */
-		log_err(e, "after removing image %.12s", digest_hex(id));
-out:
+	return layers;
+}
+
+/* Config, table, refs.json, in that order. Its own layers, or NULL with @e: it is gone already
+ * (ERR_NOT_FOUND), or somebody has just given it a name (ERR_CONFLICT). */
+static json_t *erase(struct removal *rm, const char *id, char parent[DIGEST_MAX], struct err *e)
+{
+	struct images *im = rm->im;
+	char file[DIGEST_MAX + 8];
+	json_t *layers = NULL;
+
+	image_file(id, file);
+	pthread_mutex_lock(&im->saving);
+	if (is_named(rm, id)) {
+		conflict(id, false, e, "image is referenced in multiple repositories", "");
+	} else if (unlinkat(im->dirfd, file, 0) && errno != ENOENT) {
+		err_set(e, errno, "removing image %.12s", digest_hex(id));
+	} else {
+		layers = take_out(rm, id, parent);
+		if (!layers)
+			err_kind(e, ERR_NOT_FOUND, "No such image: %s", id);
+		else if (images_save_locked(im, e))
+			/* The image is gone all the same; so will its names be when they are read again. */
+			log_err(e, "after removing image %.12s", digest_hex(id));
+	}
 	pthread_mutex_unlock(&im->saving);
 	return layers;
 }
 
 static bool is_dangling(struct removal *rm, const char *id)
 {
-	char **refs = names_of(rm, id);
-	bool yes = !refs[0];
+	bool children;
 
-	strv_free(refs);
 	images_lock(rm->im);
-	yes = yes && !table_has_children(rm->im, id);
+	children = table_has_children(rm->im, id);
 	images_unlock(rm->im);
-	return yes;
+	return !children && !is_named(rm, id);
 }
 
 /* The image and, with @prune, its useless parents. @quiet: conflicts are no error (a name was removed). */
@@ -235,7 +254,7 @@ static int delete_image(struct removal *rm, const char *id_in, bool force, bool 
 		strv_free(refs);
 		layers = erase(rm, id, parent, e);
 		if (!layers)
-			return -1;
+			return quiet && (e->kind == ERR_CONFLICT || e->kind == ERR_NOT_FOUND) ? 0 : -1;
 		rm->emit(rm->arg, "delete", id);
 		report(rm, "Deleted", id);
 		json_array_foreach(layers, k, chain)
@@ -259,7 +278,7 @@ static int remove_name(struct removal *rm, const char *name, const char *id, boo
 	char **refs = names_of(rm, id);
 	struct imgref ref;
 	char first[13];
-	bool running, more;
+	bool running;
 
 	if (!force && is_single(refs) && users_of(rm, id, first, &running)) {
 		strv_free(refs);
@@ -276,10 +295,7 @@ static int remove_name(struct removal *rm, const char *name, const char *id, boo
 		untag_digests(rm, id, key);
 	if (images_save(rm->im, e))
 		return -1;
-	refs = names_of(rm, id);
-	more = refs[0] != NULL;
-	strv_free(refs);
-	return !more;
+	return !is_named(rm, id);
 }
 
 /* An id was given: names of one repository go with it. */

@@ -414,54 +414,61 @@ static int check_layers(struct images *im, const struct image *i, struct err *e)
 	return 0;
 }
 
-/* Write the config and put the image into the table: its life begins with both or neither. */
+/* Write the config and put the image into the table: its life begins with both or neither. Under
+ * im->saving; @i is taken over. */
 static int enter(struct images *im, struct image *i, const char *config, size_t n, struct err *e)
 {
 	char file[DIGEST_MAX + 8];
-	int rc = 0;
+	bool there;
 
 	image_file(i->id, file);
-	pthread_mutex_lock(&im->saving);
 	images_lock(im);
-	if (table_find(im, i->id)) {
-		images_unlock(im);
-		image_free(i);
-		goto out;
-	}
+	there = table_find(im, i->id) != NULL;
 	images_unlock(im);
-	rc = file_write_at(im->dirfd, file, config, n, 0600, FILE_SYNC, e);
-	if (rc) {
+	if (there || file_write_at(im->dirfd, file, config, n, 0600, FILE_SYNC, e)) {
 		image_free(i);
-		goto out;
+		return there ? 0 : -1;
 	}
 	images_lock(im);
 	table_insert(im, i);
 	images_unlock(im);
-out:
-	pthread_mutex_unlock(&im->saving);
-	return rc;
+	return 0;
 }
 
-int images_commit(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e)
+/* The image a config describes, its layers being there. NULL with @e. */
+static struct image *described(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e)
 {
 	cleanup_json json_t *j = NULL;
 	struct image *i;
 
-	if (n > CONFIG_MAX)
-		return err_kind(e, ERR_INVALID, "the image's config is longer than %d bytes", CONFIG_MAX);
+	if (n > CONFIG_MAX) {
+		err_kind(e, ERR_INVALID, "the image's config is longer than %d bytes", CONFIG_MAX);
+		return NULL;
+	}
 	sha256_digest_of(config, n, id);
 	j = json_parse(config, n, e);
 	i = j ? image_new(id, j, e) : NULL;
-	if (!i)
-		return -1;
-	if (check_layers(im, i, e)) {
+	if (i && check_layers(im, i, e)) {
 		image_free(i);
-		return -1;
+		return NULL;
 	}
-	return enter(im, i, config, n, e);
+	return i;
 }
 
-int images_set_parent(struct images *im, const char *id, const char *parent, struct err *e)
+int images_commit(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e)
+{
+	struct image *i = described(im, config, n, id, e);
+	int rc;
+
+	if (!i)
+		return -1;
+	pthread_mutex_lock(&im->saving);
+	rc = enter(im, i, config, n, e);
+	pthread_mutex_unlock(&im->saving);
+	return rc;
+}
+
+static bool set_parent(struct images *im, const char *id, const char *parent)
 {
 	struct image *i;
 
@@ -470,7 +477,14 @@ int images_set_parent(struct images *im, const char *id, const char *parent, str
 	if (i && strcmp(id, parent) && table_find(im, parent))
 		snprintf(i->parent, DIGEST_MAX, "%s", parent);
 	images_unlock(im);
-	return i ? images_save(im, e) : err_kind(e, ERR_NOT_FOUND, "No such image: %s", id);
+	return i != NULL;
+}
+
+int images_set_parent(struct images *im, const char *id, const char *parent, struct err *e)
+{
+	if (!set_parent(im, id, parent))
+		return err_kind(e, ERR_NOT_FOUND, "No such image: %s", id);
+	return images_save(im, e);
 }
 
 char *ref_key(const struct imgref *ref)
@@ -670,7 +684,7 @@ size_t images_count(struct images *im)
 
 /* --- what workers made ---------------------------------------------------------------------------- */
 
-/* One reference of a result: checked, as it comes from a worker. */
+/* One reference of a result: checked, as it comes from a worker. Under im->saving. */
 static int enter_ref(struct images *im, const char *name, const char *id, bool first, json_t *out, struct err *e)
 {
 	cleanup_free char *key = NULL;
@@ -704,34 +718,46 @@ static int enter_ref(struct images *im, const char *name, const char *id, bool f
 	return 0;
 }
 
+/* The image and its names at once, under im->saving: one without a name may be pruned at any time. */
+static int enter_named(struct images *im, struct image *i, const char *config, json_t *out, struct err *e)
+{
+	const char *id = json_str(out, "id", "");
+	const json_t *ref;
+	size_t k;
+
+	if (enter(im, i, config, strlen(config), e))
+		return -1;
+	json_array_foreach(json_arr(out, "refs"), k, ref)
+		if (enter_ref(im, json_is_string(ref) ? json_string_value(ref) : "", id, k == 0, out, e))
+			return -1;
+	return 0;
+}
+
 static json_t *enter_result(struct images *im, const json_t *made, struct err *e)
 {
 	const char *config = json_str(made, "config", ""), *parent = json_str(made, "parent", "");
-	json_t *out = json_object(), *ref;
+	const json_t *refs = json_arr(made, "refs");
 	char id[DIGEST_MAX];
-	size_t i;
+	struct image *i = described(im, config, strlen(config), id, e);
+	json_t *out;
+	int rc;
 
-	if (images_commit(im, config, strlen(config), id, e))
-		goto fail;
+	if (!i)
+		return NULL;
+	out = json_object();
 	json_set_str(out, "id", id);
-	json_set_new(out, "refs", json_is_array(json_arr(made, "refs")) ?
-		json_copy(json_arr(made, "refs")) : json_array());
+	json_set_new(out, "refs", refs ? json_deep_copy(refs) : json_array());
 	if (digest_ok(json_str(made, "digest", "")))
 		json_set_str(out, "digest", json_str(made, "digest", ""));
 	json_set_bool(out, "changed", false);
 	json_set_new(out, "moved", json_object());
 	pthread_mutex_lock(&im->saving);
-	json_array_foreach(json_arr(out, "refs"), i, ref) {
-		if (enter_ref(im, json_is_string(ref) ? json_string_value(ref) : "", id, i == 0, out, e)) {
-			pthread_mutex_unlock(&im->saving);
-			goto fail;
-		}
-	}
+	rc = enter_named(im, i, config, out, e);
+	if (!rc && digest_ok(parent))
+		set_parent(im, id, parent);
 	pthread_mutex_unlock(&im->saving);
-	if (digest_ok(parent) && images_set_parent(im, id, parent, e))
-		goto fail;
-	return out;
-fail:
+	if (!rc)
+		return out;
 	json_decref(out);
 	return NULL;
 }
