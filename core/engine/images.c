@@ -90,6 +90,8 @@ static json_t *registry_settings(const struct engine *en)
 
 	set_or_null(j, "insecure-registries", en->config.insecure_registries);
 	set_or_null(j, "registry-mirrors", en->config.registry_mirrors);
+	set_or_null(j, "proxies", json_obj(en->config.raw, "proxies"));
+	set_or_null(j, "max-download-attempts", json_object_get(en->config.raw, "max-download-attempts"));
 	json_set_int(j, "max-concurrent-downloads", en->config.max_concurrent_downloads);
 	return j;
 }

@@ -247,6 +247,7 @@ int sock_dial(struct sock *s, const char *host, uint16_t port, const struct conn
 	size_t n;
 	int won;
 
+	memset(attempts, 0, sizeof(attempts));
 	if (resolve(host, port, attempts, &n, e))
 		return -1;
 	won = race(attempts, n, l, e);

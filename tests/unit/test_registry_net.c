@@ -639,6 +639,46 @@ TEST(mirrors)
 	free(config);
 }
 
+/* --- proxies --- */
+
+/* The registry's name need not resolve: finding it is the proxy's work. */
+TEST(proxies)
+{
+	struct step steps[] = {
+		{"CONNECT registry.test:5000 ", "HTTP/1.1 502 Bad Gateway\r\n" EMPTY, KEEP, 0, "Proxy-Authorization: Basic dTpw\r\n"},
+		{"GET http://registry.test:5000/v2/ ", OK EMPTY, KEEP, 0, "Host: registry.test:5000\r\n"},
+		{"GET http://registry.test:5000/v2/a/b/blobs/", whole(), KEEP, 0, "Proxy-Authorization: Basic dTpw\r\n"},
+		/* a tunnel whose other end speaks no TLS */
+		{"CONNECT 203.0.113.9:443 ", "HTTP/1.1 200 Connection established\r\n\r\n", KEEP, 0, "Host: 203.0.113.9:443\r\n"},
+	};
+	struct err e = ERR_INIT;
+	struct registry *r;
+	struct manifest m;
+	struct fetched f;
+	struct server s;
+	char *config;
+
+	server_start(&s, steps, 4, NULL);
+	config = xasprintf("{\"insecure-registries\": [\"registry.test:5000\"], \"proxies\": {\"http-proxy\": \"http://u:p@%s\","
+		"\"https-proxy\": \"u:p@%s\", \"no-proxy\": \"\"}}", s.address, s.address);
+	r = open_registry("registry.test:5000", config, NULL);
+	f = fetch(r, BLOB_SIZE);
+	RIGHT(f);
+	CHECK_INT(server_count(&s, "CONNECT registry.test:5000 "), 1);
+	CHECK_INT(server_count(&s, "GET http://registry.test:5000/"), 2);
+	registry_close(r);
+	r = open_registry("203.0.113.9", config, NULL);
+	CHECK(registry_manifest(r, "a/b", "1", &m, &e) < 0);
+	CHECK_STR(e.msg, "Get \"https://203.0.113.9/v2/\": http: server gave HTTP response to HTTPS client");
+	registry_close(r);
+	free(config);
+	r = open_registry("203.0.113.9", "{\"proxies\": {\"https-proxy\": \"http://127.0.0.1:1\"}}", NULL);
+	CHECK(registry_manifest(r, "a/b", "1", &m, &e) < 0);
+	CHECK_STR(e.msg, "Get \"https://203.0.113.9/v2/\": proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused");
+	registry_close(r);
+	server_stop(&s);
+}
+
 /* --- tokens --- */
 
 #define CHALLENGE(error) \
