@@ -147,8 +147,9 @@ void container_save_state(struct engine *en, struct container *c);
 int containers_load(struct engine *en, struct err *e);
 /* After everything else is up: restart policies and interrupted auto-removes. */
 void containers_resume(struct engine *en);
-/* Unmount what a start mounted in <exec-root>/<id>/mounts. */
+/* Unmount what a start mounted in <exec-root>/<id>/mounts; remove all of <exec-root>/<id>. */
 void runtime_dir_unmount(struct engine *en, const char *id);
+void runtime_dir_remove(struct engine *en, const char *id);
 /* Kill what a dead monitor may have left, and wait for its end. @dirfd: the monitor's directory. */
 void container_kill_rest(int dirfd);
 
@@ -189,6 +190,8 @@ int container_remove(struct engine *en, struct container *c, const char *ref, bo
 void container_auto_remove(struct engine *en, struct container *c);
 /* POST /containers/x/update: the answer's object. */
 json_t *container_update(struct engine *en, struct container *c, const json_t *body, struct err *e);
+/* Until no removal is deleting any more, or @until (CLOCK_REALTIME). */
+void removals_wait(const struct timespec *until);
 json_t *containers_prune(struct engine *en, const json_t *filters, struct err *e);
 
 enum wait_for { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED };

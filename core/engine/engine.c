@@ -238,4 +238,5 @@ void engine_stop(struct engine *en)
 		log_warn("%d containers did not stop in %d s; they are found again at the next start", all.left,
 			en->config.shutdown_timeout_s);
 	pthread_mutex_unlock(&all.lock);
+	removals_wait(&until);
 }

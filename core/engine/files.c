@@ -18,11 +18,17 @@
 
 #define HOST_FILE_MAX (1 << 20) /* bytes of the host's files that are taken over */
 
+/* In place: nobody reads them before the start that writes them, and a start that a crash cut short
+ * is followed by another one. */
 static int write_file(struct start *s, const char *name, const struct buf *text, struct err *e)
 {
 	cleanup_free char *path = xasprintf("containers/%s/%s", s->c->id, name);
+	cleanup_close int fd = openat(s->en->datafd, path,
+		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 
-	return file_write_at(s->en->datafd, path, text->p, text->n, 0644, 0, e);
+	if (fd < 0 || fd_write_full(fd, text->p, text->n))
+		return err_set(e, errno, "writing %s", path);
+	return 0;
 }
 
 static void host_file(const char *path, struct buf *out)

@@ -5,7 +5,8 @@
  * Theory of operation
  *   The point of no return is one rename, containers/<id> to tmp/container-<id>: before it the
  *   container is there, after it is gone, even if the deleting that follows is cut short (the
- *   next engine finishes it, see state.c).
+ *   next engine finishes it, see state.c).  Who waits for the removal is told in between: deleting
+ *   a few dozen files may take longer on a busy disk than the container's whole life took.
  */
 #include "engine/container.h"
 #include "base/fs.h"
@@ -19,16 +20,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	int n; /* removals that still delete */
+} deleting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void count_deleting(int by)
+{
+	pthread_mutex_lock(&deleting.lock);
+	deleting.n += by;
+	if (!deleting.n)
+		pthread_cond_broadcast(&deleting.idle);
+	pthread_mutex_unlock(&deleting.lock);
+}
+
+void removals_wait(const struct timespec *until)
+{
+	pthread_mutex_lock(&deleting.lock);
+	while (deleting.n && !pthread_cond_timedwait(&deleting.idle, &deleting.lock, until))
+		;
+	pthread_mutex_unlock(&deleting.lock);
+}
+
 static void delete_files(struct engine *en, struct container *c)
 {
 	cleanup_free char *tmp = xasprintf("tmp/container-%s", c->id);
 	struct err e;
 
-	if (rootfs_remove(&en->store, c->id, &e) || fs_remove_tree_at(en->datafd, tmp, &e)) {
+	runtime_dir_remove(en, c->id);
+	if (rootfs_remove(&en->store, c->id, &e) || fs_remove_tree_at(en->datafd, tmp, &e))
 		log_err(&e, "removing the files of container %.12s (tried again at the next start)", c->id);
-		return;
-	}
-	images_unpin(en->images, c->layer);
+	else
+		images_unpin(en->images, c->layer);
 }
 
 /* It is an op, and does not run. */
@@ -39,8 +63,6 @@ static int remove_op(struct engine *en, struct container *c, bool volumes, struc
 
 	if (renameat(en->datafd, from, en->datafd, to) && errno != ENOENT)
 		return err_set(e, errno, "cannot remove container \"%s\": moving its directory away", c->id);
-	delete_files(en, c);
-	execs_forget(en, c);
 	execs_remove(en, c);
 	container_event(en, c, "destroy", NULL);
 	container_take_out(en, c);
@@ -92,6 +114,7 @@ static int remove_container(struct engine *en, struct container *c, const char *
 		container_end(c);
 		return rc;
 	}
+	count_deleting(1);
 	rc = remove_op(en, c, volumes, e);
 	pthread_mutex_lock(&c->lock);
 	c->removed = !rc;
@@ -100,6 +123,9 @@ static int remove_container(struct engine *en, struct container *c, const char *
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
 	container_end(c);
+	if (!rc)
+		delete_files(en, c);
+	count_deleting(-1);
 	return rc;
 }
 

@@ -223,15 +223,6 @@ static int make_dir(struct start *s, struct err *e)
 	return 0;
 }
 
-static void remove_dir(struct engine *en, const char *id)
-{
-	struct err e;
-
-	runtime_dir_unmount(en, id);
-	if (fs_remove_tree_at(en->execfd, id, &e))
-		log_err(&e, "removing the runtime directory of container %.12s", id);
-}
-
 /* The clients that attached before: theirs is all output from the first byte on. */
 static struct pending *take_pending(struct engine *en, struct container *c,
 	struct monitor_attach **list, size_t *n)
@@ -421,7 +412,7 @@ static int start_op(struct engine *en, struct container *c, struct err *e)
 	if (!ctl) {
 		ctl = prepare_and_run(&s, &info, &exit_code, e);
 		if (ctl < 0) {
-			remove_dir(en, c->id);
+			runtime_dir_remove(en, c->id);
 			unmount_volumes(en, c, SIZE_MAX);
 		}
 	}
@@ -532,10 +523,15 @@ static void schedule_restart(struct engine *en, struct container *c)
 	watch_timer(en, c->restart_at);
 }
 
-/* Returns whether a stop is going on. */
-static bool note_exit(struct engine *en, struct container *c, const struct monitor_exit *x)
+struct ended {
+	bool stopping;	  /* a stop is going on */
+	bool again;	  /* its policy, or the user, starts it again */
+	bool auto_remove; /* --rm, and it is not started again */
+};
+
+static struct ended note_exit(struct engine *en, struct container *c, const struct monitor_exit *x)
 {
-	bool stopping;
+	struct ended end = {0};
 
 	pthread_mutex_lock(&c->lock);
 	watch_remove(en, c->watch, c->ctl);
@@ -547,11 +543,13 @@ static bool note_exit(struct engine *en, struct container *c, const struct monit
 	c->finished_at = x->finished_at;
 	c->oom_killed = x->oom_killed;
 	c->status = ST_EXITED;
-	stopping = c->stopping > 0;
+	end.stopping = c->stopping > 0;
 	if (wants_restart(en, c))
 		schedule_restart(en, c);
+	end.again = c->status == ST_RESTARTING || c->restarting_by_user;
+	end.auto_remove = !end.again && json_bool(c->host, "AutoRemove", false);
 	pthread_mutex_unlock(&c->lock);
-	return stopping;
+	return end;
 }
 
 static void tell_exit(struct engine *en, struct container *c, const struct monitor_exit *x, bool stopping)
@@ -572,24 +570,23 @@ static void tell_exit(struct engine *en, struct container *c, const struct monit
 void container_exited(struct engine *en, struct container *c)
 {
 	struct monitor_exit x;
-	bool stopping, again;
-	json_t *host;
+	struct ended end;
 
 	read_exit(en, c, &x);
-	stopping = note_exit(en, c, &x);
-	container_save_state(en, c);
-	remove_dir(en, c->id);
+	end = note_exit(en, c, &x);
+	/* One that goes now needs no state: the monitor's record tells the end until then. */
+	if (!end.auto_remove) {
+		container_save_state(en, c);
+		runtime_dir_remove(en, c->id);
+	}
 	execs_forget(en, c);
-	tell_exit(en, c, &x, stopping);
+	tell_exit(en, c, &x, end.stopping);
 	pthread_mutex_lock(&c->lock);
 	c->exits++;
-	again = c->status == ST_RESTARTING || c->restarting_by_user;
-	host = json_incref(c->host);
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
-	if (!again && json_bool(host, "AutoRemove", false))
+	if (end.auto_remove)
 		container_auto_remove(en, c);
-	json_decref(host);
 }
 
 static void restart_thread(void *arg)

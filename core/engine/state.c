@@ -311,7 +311,7 @@ static void ended_meanwhile(struct engine *en, struct container *c, int dirfd)
 	container_save_state(en, c);
 }
 
-static void remove_runtime_dir(struct engine *en, const char *id)
+void runtime_dir_remove(struct engine *en, const char *id)
 {
 	struct err e;
 
@@ -337,7 +337,7 @@ static void look_at_runtime_dir(struct engine *en, const char *id)
 		ended_meanwhile(en, c, dirfd);
 	else if (dirfd >= 0)
 		container_kill_rest(dirfd);
-	remove_runtime_dir(en, id);
+	runtime_dir_remove(en, id);
 	container_put(c);
 }
 
