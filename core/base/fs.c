@@ -121,7 +121,8 @@ int fd_read_all(int fd, size_t max, struct buf *out, struct err *e)
 	ssize_t got;
 
 	for (;;) {
-		buf_room(out, 4096);
+		if (out->cap < out->n + 512) /* the end of a small file is found without growing */
+			buf_room(out, 4096);
 		got = read(fd, out->p + out->n, out->cap - out->n - 1);
 		if (got < 0 && errno == EINTR)
 			continue;

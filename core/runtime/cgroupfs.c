@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define OUTSIDE "/sys/fs/cgroup"
-#define LIST_MAX 65536 /* bytes of /proc/self/cgroup */
+#define LIST_MAX 8192 /* bytes of /proc/self/cgroup: a dozen lines */
 
 struct hierarchy {
 	struct span controllers; /* "" unified; "cpu,cpuacct"; "name=systemd" */
@@ -192,17 +192,19 @@ static int mount_unified(int to, struct span list, uint64_t attr, struct err *e)
 
 int cgroupfs_mount(int rootfd, const char *dest, uint64_t attr, struct err *e)
 {
-	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_close int to = -1;
+	cleanup_close int to = -1, fd = -1;
+	char text[LIST_MAX];
 	struct span list;
+	ssize_t n;
 	bool made;
 
 	to = mountpoint_open(rootfd, dest, true, &made);
 	if (to < 0)
 		return err_errno(e, errno, "create mountpoint for %s mount", dest);
-	if (file_read_at(AT_FDCWD, "/proc/self/cgroup", LIST_MAX, &text, e))
-		return -1;
-	list = (struct span){ text.p, text.n };
+	fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || (n = fd_read_full(fd, text, sizeof(text))) < 0)
+		return err_errno(e, errno, "reading /proc/self/cgroup");
+	list = (struct span){ text, (size_t)n };
 	return is_version1(list) ? mount_version1(to, list, attr, e)
 				 : mount_unified(to, list, attr, e);
 }

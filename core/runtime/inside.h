@@ -20,6 +20,10 @@ const char *errno_text(int code);
 /* err_set() with that text after the message. */
 int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* --- arena.c --- */
+/* From now on JSON lives in chunks of this size, and is never freed. */
+void arena_for_json(size_t chunk_size);
+
 /* --- mountpoint.c --- */
 /* Open (O_PATH) @path beneath @rootfd, making what is missing: directories with mode 0755, and the
  * last component a directory or an empty file.  Symlinks, dangling ones too, are followed inside

@@ -41,6 +41,7 @@
 #define GRACE_MS 2000  /* for output after the end of the process, as Docker's 2 s */
 #define STALL_MS 10000 /* for a client that does not read after the end */
 #define STATE_MAX 512
+#define SETTINGS_ARENA 8192 /* bytes, kept for good */
 
 static const char monitor_sock[] = "monitor.sock", monitor_json[] = "monitor.json",
 		  exit_json[] = "exit.json";
@@ -70,9 +71,12 @@ void watch_drop(struct monitor *m, struct watch *w)
 /* --- receive --------------------------------------------------------------------------------------------- */
 
 struct received {
-	char *text; /* settings, then the request; mapped, to be given back whole */
+	char *text; /* settings, then the request */
 	size_t settings_len, request_len;
 };
+
+/* What most requests fit into: pages that are touched once, and cheaper kept than given back. */
+static char small_request[32768];
 
 static int receive_text(char *to, size_t n, struct err *e)
 {
@@ -105,8 +109,10 @@ static int receive(struct monitor *m, struct received *r, uint32_t *n_attach, st
 	if (r->settings_len > MSG_REQUEST_MAX || r->request_len > MSG_REQUEST_MAX ||
 		*n_attach > CLIENTS_MAX)
 		return err_set(e, E2BIG, "receiving the request");
-	r->text = mmap(NULL, r->settings_len + r->request_len + 1, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r->text = small_request;
+	if (r->settings_len + r->request_len > sizeof(small_request))
+		r->text = mmap(NULL, r->settings_len + r->request_len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (r->text == MAP_FAILED)
 		return err_set(e, errno, "receiving the request");
 	return receive_text(r->text, r->settings_len + r->request_len, e);
@@ -114,9 +120,8 @@ static int receive(struct monitor *m, struct received *r, uint32_t *n_attach, st
 
 static void received_release(struct received *r)
 {
-	if (r->text)
-		munmap(r->text, r->settings_len + r->request_len + 1);
-	r->text = NULL;
+	if (r->text != small_request)
+		munmap(r->text, r->settings_len + r->request_len);
 }
 
 /* --- start -------------------------------------------------------------------------------------------------- */
@@ -273,6 +278,7 @@ static int start(struct monitor *m, char *room, struct err *e)
 
 	if (receive(m, &r, &n_attach, e))
 		return -1;
+	arena_for_json(SETTINGS_ARENA);
 	j = json_parse(r.text, r.settings_len, e);
 	if (!j || settings(m, &st, j, e))
 		return -1;

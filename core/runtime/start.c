@@ -47,6 +47,7 @@
 #include <unistd.h>
 
 #define INIT_PATH "/sbin/docker-init"
+#define REQUEST_ARENA (128 << 10) /* what Docker's specs take once parsed, and some */
 
 /* --- steps of a container ---------------------------------------------------------------------- */
 
@@ -321,6 +322,7 @@ __attribute__((noreturn)) static void child(const struct start *st)
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	umask(0);
+	arena_for_json(REQUEST_ARENA);
 	request = json_parse(st->request, st->request_len, &e);
 	if (request && st->join_pidfd >= 0)
 		exec_inside(st, request, &e);
