@@ -159,6 +159,9 @@ void container_kill_rest(int dirfd);
 json_t *container_create(struct engine *en, const char *name, const char *platform,
 	const json_t *body, int api_minor, struct err *e);
 int container_start(struct engine *en, struct container *c, struct err *e);
+/* Something was created that a client will likely start next: have a monitor ready by then.  Returns
+ * at once. */
+void expect_start(void);
 /* Why a process could not be started, from the runtime's error: exit code 126, 127 or 128, and
  * @e->kind.  Returns -1. */
 int runtime_failed(struct err *e, int *exit_code);

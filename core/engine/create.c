@@ -466,6 +466,7 @@ static json_t *create(struct request *r, const char *name, const char *platform,
 	c = container_of(r);
 	if (!make(r, c, name, e)) {
 		container_event(r->en, c, "create", NULL);
+		expect_start();
 		answer = json_pack("{s:s, s:O}", "Id", c->id, "Warnings", r->warnings);
 	}
 	container_put(c);

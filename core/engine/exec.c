@@ -250,6 +250,7 @@ json_t *exec_create(struct engine *en, struct container *c, const json_t *body, 
 	} else if (!check_user(x, pid, e)) {
 		insert(en, x);
 		exec_command_event(en, x, "exec_create");
+		expect_start();
 		answer = json_pack("{s:s}", "Id", x->id);
 	}
 	exec_put(x);

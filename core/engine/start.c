@@ -34,6 +34,7 @@
 #define BACKOFF_FIRST (100 * NS_PER_MS) /* Docker's pauses between restarts */
 #define BACKOFF_MAX (60 * NS_PER_S)
 #define BACKOFF_FORGET (10 * NS_PER_S) /* one that ran so long starts anew */
+#define PREPARE_STACK_KB 64
 #define EXIT_NOT_STARTED 128
 #define EXIT_NOT_INVOKED 126
 #define EXIT_NOT_FOUND 127
@@ -85,6 +86,19 @@ static int mount_volumes(struct engine *en, struct container *c, struct err *e)
 		volume_event(en, c, p, "mount");
 	}
 	return 0;
+}
+
+/* --- what helps the next start ---------------------------------------------------------------- */
+
+static void prepare(void *arg)
+{
+	(void)arg;
+	monitor_prepare();
+}
+
+void expect_start(void)
+{
+	thread_start("prepare", prepare, NULL, PREPARE_STACK_KB); /* or not: it is for speed alone */
 }
 
 /* --- the request to the monitor --------------------------------------------------------------- */
