@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -280,6 +281,10 @@ static void client_ready(struct monitor *m, struct watch *w, uint32_t events)
 static int take(struct client *c, int fd, const struct msg_attach *a, const char *tail,
 	struct err *e)
 {
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISSOCK(st.st_mode))
+		return err_kind(e, ERR_INVALID, "a client that is no socket");
 	if (a->keys_len > KEYS_MAX)
 		return err_kind(e, ERR_INVALID, "a detach sequence of %u bytes", a->keys_len);
 	*c = (struct client){

@@ -199,6 +199,7 @@ TEST(garbage_for_the_monitor)
 {
 	struct msg_attach big = { MSG_HEAD(MSG_ATTACH, big), 7, 4000000000U, 300000000, 1 };
 	struct msg_resize lie = { { MSG_RESIZE, 4000 }, 1, 1 };
+	struct monitor_attach file = { .out = true };
 	struct monitor_info info;
 	struct box b;
 	int s;
@@ -217,6 +218,9 @@ TEST(garbage_for_the_monitor)
 	s = monitor_connect(b.mon, &info, &b.e);
 	CHECK_OK(b.e, s);
 	close(s);
+	file.fd = b.mon;
+	CHECK_INT(monitor_attach(b.ctl, &file, &b.e), -1);
+	CHECK_STR(b.e.msg, "a client that is no socket");
 	CHECK_OK(b.e, monitor_signal(b.ctl, SIGKILL, &b.e));
 	CHECK_INT(box_end(&b), 137);
 }
