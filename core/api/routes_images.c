@@ -376,26 +376,33 @@ static int base64_decode(const char *text, struct buf *out)
 	return text[strspn(text, "=")] ? -1 : 0;
 }
 
+/* What is known of credentials in what a client sent; NULL if nothing. */
+static json_t *credentials(const json_t *j)
+{
+	static const char *const keys[] = {"username", "password", "identitytoken", "registrytoken"};
+	json_t *auth = json_object();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (json_is_string(json_get_ci(j, keys[i])) && *json_string_value(json_get_ci(j, keys[i])))
+			json_object_set(auth, keys[i], json_get_ci(j, keys[i]));
+	if (json_object_size(auth))
+		return auth;
+	json_decref(auth);
+	return NULL;
+}
+
 /* The client's credentials; what makes no sense counts as none, as clients send all kinds of things. */
 static json_t *registry_auth(struct http *h)
 {
-	static const char *const keys[] = {"username", "password", "identitytoken", "registrytoken"};
 	const char *header = http_header(h, "X-Registry-Auth");
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_json json_t *j = NULL;
-	json_t *auth;
-	size_t i;
 
 	if (!header || !*header || base64_decode(header, &text))
 		return NULL;
 	j = json_parse(text.p, text.n, NULL);
-	if (!json_is_object(j))
-		return NULL;
-	auth = json_object();
-	for (i = 0; i < ARRAY_SIZE(keys); i++)
-		if (json_is_string(json_get_ci(j, keys[i])))
-			json_object_set(auth, keys[i], json_get_ci(j, keys[i]));
-	return auth;
+	return credentials(j);
 }
 
 static int pull_ref(struct http *h, struct imgref *ref, struct err *e)
@@ -508,6 +515,48 @@ static void create(struct http *h)
 		import(h);
 }
 
+/* --- questions to a registry ------------------------------------------------------------------------------------ */
+
+static void distribution(struct http *h)
+{
+	cleanup_json json_t *auth = registry_auth(h);
+	struct err e = ERR_INIT;
+	struct imgref ref;
+
+	if (imgref_parse(http_var(h, 0), &ref, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	imgref_default_tag(&ref);
+	answer(h, engine_image_distribution(http_engine(h), &ref, auth, http_fd(h), &e), &e);
+	imgref_release(&ref);
+}
+
+/* `docker login`. Docker answers 500 to whatever goes wrong here. */
+static void login(struct http *h)
+{
+	cleanup_json json_t *body = NULL, *auth = NULL;
+	cleanup_free char *why = NULL;
+	struct err e = ERR_INIT;
+	const char *address;
+
+	if (http_body_json(h, false, &body, &e)) {
+		/* Read without the checks of other routes, and its errors without their words. */
+		why = xstrdup(strstr(e.msg, "got EOF") ? "EOF" : e.msg);
+		err_set(&e, 0, "%s", why + (strncmp(why, "invalid JSON: ", 14) ? 0 : 14));
+		http_fail(h, &e);
+		return;
+	}
+	auth = credentials(body);
+	address = json_string_value(json_get_ci(body, "serveraddress"));
+	if (engine_registry_login(http_engine(h), address ? address : "", auth, http_fd(h), &e)) {
+		e.kind = ERR_FAILED;
+		http_fail(h, &e);
+		return;
+	}
+	http_json(h, 200, json_pack("{s:s, s:s}", "IdentityToken", "", "Status", "Login Succeeded"));
+}
+
 /* --- what is not there yet ------------------------------------------------------------------------------------ */
 
 static void not_here(struct http *h, const char *what)
@@ -526,11 +575,6 @@ static void push(struct http *h)
 static void search(struct http *h)
 {
 	not_here(h, "searching registries");
-}
-
-static void distribution(struct http *h)
-{
-	not_here(h, "asking a registry about an image");
 }
 
 /* There is no build cache: nothing to remove. */
@@ -553,6 +597,7 @@ const struct route routes_images[] = {
 	{"POST", "/images/{*}/tag", tag},
 	{"DELETE", "/images/{*}", remove_image},
 	{"GET", "/distribution/{*}/json", distribution},
+	{"POST", "/auth", login},
 	{"POST", "/build/prune", build_prune},
 	{NULL},
 };

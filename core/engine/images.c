@@ -134,6 +134,36 @@ int engine_image_pull(struct engine *en, const struct imgref *ref, const char *p
 	return 0;
 }
 
+/* --- questions to a registry -------------------------------------------------------------------------- */
+
+static json_t *inquire(struct engine *en, const char *op, const char *key, const char *value, const json_t *auth,
+	int cancel, struct err *e)
+{
+	cleanup_json json_t *request = json_object();
+	struct worker_job job = {.request = request, .store = &en->store, .input = -1, .cancel = cancel};
+
+	json_set_str(request, "op", op);
+	json_set_str(request, key, value);
+	set_or_null(request, "auth", auth);
+	json_set_new(request, "config", registry_settings(en));
+	return worker_run(&job, e);
+}
+
+json_t *engine_image_distribution(struct engine *en, const struct imgref *ref, const json_t *auth, int cancel,
+	struct err *e)
+{
+	cleanup_free char *canonical = imgref_canonical(ref);
+
+	return inquire(en, "distribution", "ref", canonical, auth, cancel, e);
+}
+
+int engine_registry_login(struct engine *en, const char *address, const json_t *auth, int cancel, struct err *e)
+{
+	cleanup_json json_t *ok = inquire(en, "auth", "address", address, auth, cancel, e);
+
+	return ok ? 0 : -1;
+}
+
 /* --- load and import ------------------------------------------------------------------------------- */
 
 static char *familiar(const char *canonical)

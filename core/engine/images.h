@@ -45,6 +45,11 @@ int engine_image_tag(struct engine *en, const char *name, const struct imgref *r
 json_t *engine_image_remove(struct engine *en, const char *name, bool force, bool noprune, struct err *e);
 json_t *engine_image_prune(struct engine *en, const json_t *filters, struct err *e);
 
+/* What a registry says of a name ({"Descriptor", "Platforms"}), and of credentials. */
+json_t *engine_image_distribution(struct engine *en, const struct imgref *ref, const json_t *auth, int cancel,
+	struct err *e);
+int engine_registry_login(struct engine *en, const char *address, const json_t *auth, int cancel, struct err *e);
+
 /* ERR_NOT_FOUND, in Docker's words, if image @name is there but not for that platform. */
 int engine_image_check_platform(struct engine *en, const char *name, const struct platform *want, struct err *e);
 

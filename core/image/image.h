@@ -176,6 +176,8 @@ extern char **(*image_builtin_names)(void);
  *  {"op":"load", "quiet":bool, "platform":…}	input: the archive (docker-archive or OCI layout, gzip or plain)
  *  {"op":"import", "config":{…}, "message":"…", "platform":…, "ref":…, "version":…}	input: a root filesystem tar
  *  {"op":"builtin"}				the image "coracle" made of this binary
+ *  {"op":"distribution", "ref":…, "auth":…, "config":…}	what a registry has under a name; result: as the API
+ *  {"op":"auth", "address":…, "auth":…, "config":…}	does a registry take these credentials? result: {}
  * Result: {"images":[{"config":"<text>", "refs":["canonical tag or digest ref", …], "digest":"sha256:…",
  *   "parent":"sha256:…"}…]}; refs[0] is what was asked for.
  * Lines that need the table are not the worker's: pull's "Status: …", load's "Loaded image: …".

@@ -124,6 +124,8 @@ static const struct {
 	{"load", worker_load},
 	{"import", worker_import},
 	{"builtin", worker_builtin},
+	{"distribution", worker_distribution},
+	{"auth", worker_auth},
 };
 
 static json_t *run(struct worker *w, struct err *e)
