@@ -20,6 +20,7 @@
 #define APPLETS(X) \
 	X("docker",      docker_main,      0, "") \
 	X("docker-init", docker_init_main, 0, "") \
+	X("dockerd-rootless", dockerd_rootless_main, KEEP(NET_BIND_SERVICE), "dockerd dockerd-rootless.sh") \
 	X("hello",       hello_main,       0, "")
 
 #define X(name, main, keep, aliases) int main(int argc, char **argv);

@@ -15,6 +15,7 @@
 
 /*        name      main              keep */
 #define ROLES(X) \
+	X("engine",  engine_role_main, 0) \
 	X("monitor", monitor_role_main, 0) \
 	X("worker",  worker_role_main, 0) \
 	X("unpack",  unpack_role_main, 0) \

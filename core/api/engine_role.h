@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/api/engine_role.h - what supervisor and engine say to each other
+ *
+ * The supervisor starts the role ":engine" with these descriptors (as 3, 4, 5, …) and talks with it
+ * over CONTROL, a SOCK_SEQPACKET pair. One message is one struct role_message; only its first bytes
+ * travel where the rest is not used.
+ *
+ *	engine -> supervisor	MAP_ME: unshared, write my id maps	READY: the API answers
+ *				FAILED: with the reason; it ends
+ *	supervisor -> engine	MAPPED
+ *
+ * The end of one is the end of file for the other: the engine then ends at once, leaving containers
+ * to their monitors; the supervisor starts the next engine if a signal killed it.
+ */
+#ifndef API_ENGINE_ROLE_H
+#define API_ENGINE_ROLE_H
+
+#include "base/err.h"
+
+enum { ROLE_CONTROL = 3, ROLE_CONFIG, ROLE_LOCK, ROLE_LISTEN };
+
+#define ROLE_LISTEN_MAX 8 /* sockets the API answers on */
+
+enum role_word { ROLE_MAP_ME = 1, ROLE_MAPPED, ROLE_READY, ROLE_FAILED };
+
+enum role_step { STEP_USERNS = 1, STEP_OPEN };
+
+struct role_message {
+	enum role_word word;
+	enum role_step step; /* FAILED: what was being done */
+	struct err err;	     /* FAILED: why */
+};
+
+int engine_role_main(int argc, char **argv);
+
+#endif
