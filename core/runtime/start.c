@@ -110,7 +110,8 @@ static int mount_all(int rootfd, struct spec *s, struct err *e)
 	return 0;
 }
 
-/* Our own program as PID 1, read-only in there, with the command as its arguments. */
+/* Our own program as PID 1, with the command as its arguments.  Read-only in there; and who may remount
+ * it (a privileged container) still cannot write to a file that runs. */
 static int place_init(int rootfd, struct spec_process *p, struct err *e)
 {
 	char self[4096], *gone;
