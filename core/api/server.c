@@ -47,6 +47,16 @@ static void count(int connections, int requests)
 	pthread_mutex_unlock(&all.lock);
 }
 
+static bool is_full(void)
+{
+	bool yes;
+
+	pthread_mutex_lock(&all.lock);
+	yes = all.stopping || all.connections >= CONNECTIONS_MAX;
+	pthread_mutex_unlock(&all.lock);
+	return yes;
+}
+
 static void request_release(struct http *h)
 {
 	size_t i;
@@ -234,7 +244,7 @@ static void admit(struct engine *en, int fd)
 	int rc;
 
 	*h = (struct http){.engine = en, .fd = fd, .in = BUF_INIT, .extra = BUF_INIT};
-	if (all.stopping || all.connections >= CONNECTIONS_MAX) {
+	if (is_full()) {
 		http_refuse(h, "503 Service Unavailable");
 		close(fd);
 		free(h);
