@@ -12,13 +12,6 @@
 #include <unistd.h>
 
 
-static int end_status(const struct stream_result *r)
-{
-	if (r->signal)
-		raise(r->signal);
-	return r->detached ? 0 : r->status;
-}
-
 static struct client *open_attach(struct docker *d, const char *id, bool in, const char *keys,
 	struct err *e)
 {
@@ -102,7 +95,7 @@ static int attach(struct docker *d, int argc, char **argv)
 	stream_resize(&s, 0, 0);
 	rc = stream_run(&s, &r, &e);
 	stream_end(&s);
-	return rc ? fail(&e) : end_status(&r);
+	return rc ? fail(&e) : stream_status(&r);
 }
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -159,7 +152,7 @@ static int start_attached(struct docker *d, const char *name)
 		rc = stream_run(&s, &r, &e);
 	}
 	stream_end(&s);
-	return rc ? fail(&e) : end_status(&r);
+	return rc ? fail(&e) : stream_status(&r);
 }
 
 static int start(struct docker *d, int argc, char **argv)
@@ -283,7 +276,7 @@ static int exec_attached(struct docker *d, const char *id)
 	if (rc)
 		return fail(&e);
 	if (r.detached || r.signal)
-		return end_status(&r);
+		return stream_status(&r);
 	if (call_get(d, look, &done, &e))
 		return fail(&e);
 	return (int)json_int(done, "ExitCode", 0);

@@ -272,9 +272,7 @@ static int run_attached(struct docker *d, const char *id, const struct run_strea
 	stream_end(&s);
 	if (rc)
 		return fail(&e);
-	if (r.signal)
-		raise(r.signal);
-	return r.detached ? 0 : r.status;
+	return stream_status(&r);
 }
 
 static int run_run(struct docker *d, int argc, char **argv)

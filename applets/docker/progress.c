@@ -72,7 +72,7 @@ static void bar(FILE *out, const json_t *detail)
 	done = done > BAR ? BAR : done;
 	if (columns(out) > WIDTH_BAR) {
 		fputc('[', out);
-		for (i = 0; i < BAR; i++)
+		for (i = 0; i <= BAR; i++)
 			fputc(i < done ? '=' : i == done ? '>' : ' ', out);
 		fputs("] ", out);
 	}

@@ -381,3 +381,10 @@ int stream_run(struct stream *s, struct stream_result *r, struct err *e)
 	free(l);
 	return rc;
 }
+
+int stream_status(const struct stream_result *r)
+{
+	if (r->signal)
+		raise(r->signal); /* comes back only where it is ignored */
+	return r->signal ? 128 + r->signal : r->detached ? 0 : r->status;
+}

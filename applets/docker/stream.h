@@ -56,6 +56,8 @@ int stream_check_tty(bool in, bool tty, struct err *e);
 void stream_begin(struct stream *s);
 int stream_run(struct stream *s, struct stream_result *r, struct err *e);
 void stream_end(struct stream *s);
+/* The exit status that follows from it; ends the process by the signal if one ended the stream. */
+int stream_status(const struct stream_result *r);
 /* The container's terminal gets the size of ours. */
 void stream_resize(struct stream *s, int more_rows, int more_columns);
 
