@@ -497,8 +497,10 @@ int tmpl_call(const char *name, const struct tmpl_env *env, struct value *args, 
 		return err_kind(e, ERR_INVALID, "wrong number of args for %s: want %s%zu got %zu", name,
 			f->max < 0 ? "at least " : "", f->min, n);
 	if (env->headers && str_in(name, of_docker)) {
+		if (json_is_object(args[0].j))
+			return wrong_type(&c, "string", args[0]);
 		*out = (struct value){json_incref(args[0].j), NULL};
-		return json_is_object(args[0].j) ? wrong_type(&c, "string", args[0]) : 0;
+		return 0;
 	}
 	return f->fn(&c);
 }

@@ -7,7 +7,7 @@
 
 engine_start || exit 1
 docker import "$(image_busybox)" bb >/dev/null || exit 1
-cp "$top/tests/lib/tty.py" "$TEST_TMP/bin/tty.py" && chmod 755 "$TEST_TMP/bin/tty.py"
+cp "$top/tests/lib/terminal.py" "$TEST_TMP/bin/terminal.py" && chmod 755 "$TEST_TMP/bin/terminal.py"
 export TERM=xterm
-as_user python3 "$TEST_TMP/bin/tty.py" bb "$docker_cli"
-as_user python3 "$TEST_TMP/bin/tty.py" bb "$coracle" docker | sed 's/ tty: / tty, our client: /'
+as_user python3 "$TEST_TMP/bin/terminal.py" bb "$docker_cli"
+as_user python3 "$TEST_TMP/bin/terminal.py" bb "$coracle" docker | sed 's/ tty: / tty, our client: /'

@@ -44,6 +44,7 @@ static enum flags_result parse(const char *line, bool own, int *argc, char **arg
 	char *w;
 	int n = 0;
 
+	free(o.env.v);
 	memset(&o, 0, sizeof(o));
 	for (f = flags; f->name; f++)
 		f->seen = false;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tty.py IMAGE CLIENT...: what a person at a terminal does with `CLIENT run -ti`
+"""terminal.py IMAGE CLIENT...: what a person at a terminal does with `CLIENT run -ti`
 
 CLIENT is the words that start a docker client. Prints "ok - tty: …" lines.
 """
@@ -80,8 +80,8 @@ for _ in range(50):
         good = True
         break
 say("and after a resize", good, repr(t.out))
-t.type(b"tty; test -t 0 && echo is-a-tty\r")
-say("it is a tty", t.wait_for(b"is-a-tty\r\n"), repr(t.out))
+t.type(b"test -t 0 && echo is-a-$((40+2))-tty\r")
+say("it is a tty", t.wait_for(b"is-a-42-tty"), repr(t.out))
 t.type(b"sleep 1000; echo status=$?\r")
 t.wait_for(b"\r\n")
 t.type(b"\x03")
