@@ -219,6 +219,14 @@ static void ready(struct supervisor *s)
 	notify("READY=1\n");
 }
 
+/* Has the engine ended, though it is not reaped yet? */
+static bool engine_ended(const struct supervisor *s)
+{
+	siginfo_t si = {0};
+
+	return waitid(P_PID, (id_t)s->engine, &si, WEXITED | WNOHANG | WNOWAIT) || si.si_pid;
+}
+
 static void hear(struct supervisor *s)
 {
 	struct role_message m;
@@ -228,7 +236,9 @@ static void hear(struct supervisor *s)
 
 	if (got < (ssize_t)sizeof(m.word)) {
 		fd_close(&s->control);
-	} else if (m.word == ROLE_MAP_ME && map_ids(s, &e)) {
+	} else if (m.word == ROLE_MAP_ME) {
+		if (!map_ids(s, &e) || engine_ended(s)) /* killed meanwhile: the next one will do */
+			return;
 		complain(&e);
 		s->failed = true;
 		kill(s->engine, SIGKILL);

@@ -157,7 +157,7 @@ void config_print_help(void)
 	const struct opt *o;
 	char left[64];
 
-	printf("Usage:  dockerd-rootless [OPTIONS]\n\n"
+	printf("Usage:  dockerd-rootless [OPTIONS]   (also as dockerd and dockerd-rootless.sh)\n\n"
 	       "The engine: Docker's API for this user, without root.\n\nOptions:\n");
 	for (o = config_opts; o->flag; o++) {
 		snprintf(left, sizeof(left), "--%s %s", o->flag, o->word ? o->word : "");

@@ -37,7 +37,8 @@ check_has "info: seccomp" "seccomp" docker info
 check "pull: plain http" docker pull "$plain/busybox:1"
 check_has "pull: again says up to date" "Image is up to date for $plain/busybox:1" docker pull "$plain/busybox:1"
 check "pull: https with a CA from certs.d" docker pull "$tls/team/busybox:1"
-check_has "pull: an unknown CA is refused" "certificate signed by unknown authority" docker pull 127.0.0.1:15001/team/busybox:1
+# Loopback addresses are insecure registries to Docker: no CA is asked for there.
+check "pull: https on 127.0.0.1 without a CA" docker pull 127.0.0.1:15001/team/busybox:1
 check_has "pull: an absent tag" "manifest for $plain/busybox:none not found" docker pull "$plain/busybox:none"
 check_has "pull: nobody listens" "connection refused" docker pull 127.0.0.1:15009/x
 digest=$(docker image inspect -f '{{index .RepoDigests 0}}' "$plain/busybox:1")
@@ -47,7 +48,7 @@ bb=$plain/busybox:1
 run_bb() { docker run --rm --network none "$@"; }
 check_out "run: echo" "hello" run_bb "$bb" echo hello
 check_status "run: exit code" 7 run_bb "$bb" sh -c 'exit 7'
-check_status "run: killed by a signal" 137 run_bb "$bb" sh -c 'kill -9 $$'
+check_status "run: killed by a signal" 137 run_bb "$bb" sh -c 'sleep 100 & kill -9 $!; wait $!'
 check_status "run: command not found" 127 run_bb "$bb" nope
 check_status "run: not executable" 126 run_bb "$bb" /etc/passwd
 check_status "run: bad flag value" 125 run_bb -v relative:/x:badmode "$bb" true
@@ -91,7 +92,8 @@ if [ -n "$debian" ]; then
 	docker rm -f users >/dev/null
 
 	check "redis: starts" docker run -d --name redis -u redis "$debian" redis-server --bind 127.0.0.1 --dir /tmp
-	ready() { docker logs -f redis 2>&1 | grep -q -m1 'Ready to accept connections'; }
+	# A pipe would wait for a client that has nothing more to write: it ends with the container.
+	ready() { grep -q -m1 'Ready to accept connections' < <(docker logs -f redis 2>&1); }
 	check "redis: logs -f shows that it is ready" ready
 	check_out "redis: exec a client" "PONG" docker exec redis redis-cli ping
 	docker exec redis redis-cli set boat coracle >/dev/null
