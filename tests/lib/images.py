@@ -3,6 +3,7 @@
 """images.py - small images, right and wrong, in the layout fake_registry.py serves
 
 usage: images.py ROOT REPO TAG [OPTION...]
+       images.py ROOT < LINES                 one "REPO TAG [OPTION...]" a line
 
   --layer NAME=TEXT[,NAME=TEXT…]  a layer with these files; may be repeated
   --big MIB           a layer with one incompressible file of that size
@@ -16,7 +17,7 @@ usage: images.py ROOT REPO TAG [OPTION...]
 
 Prints the digest of what REPO:TAG is.
 """
-import argparse, gzip, hashlib, io, json, os, random, sys, tarfile
+import argparse, gzip, hashlib, io, json, os, random, shlex, sys, tarfile
 
 DOCKER = {"manifest": "application/vnd.docker.distribution.manifest.v2+json",
           "index": "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -120,7 +121,7 @@ def build(a, arch="amd64"):
     return json.dumps(m).encode(), types["manifest"]
 
 
-def main():
+def make(argv):
     p = argparse.ArgumentParser()
     p.add_argument("root"), p.add_argument("repo"), p.add_argument("tag")
     p.add_argument("--layer", action="append"), p.add_argument("--binary", action="append")
@@ -128,7 +129,7 @@ def main():
     p.add_argument("--docker", action="store_true"), p.add_argument("--plain", action="store_true")
     p.add_argument("--index", action="store_true"), p.add_argument("--break", dest="broken")
     p.add_argument("--cmd", default='["/hello"]')
-    a = p.parse_args()
+    a = p.parse_args(argv)
     types = OCI if a.oci else DOCKER
     b, kind = build(a)
     if a.index:
@@ -153,4 +154,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 2:
+        make(sys.argv[1:])
+    else:
+        for line in sys.stdin:
+            make(sys.argv[1:2] + shlex.split(line))
