@@ -155,16 +155,17 @@ make_user() {
 	chown "$user:" "$dir/home" "$dir/run"
 }
 
-as_user() {
+# Replaces this shell (a subshell, that is): what starts it in the background knows its pid.
+exec_as_user() {
 	local env=(env -i "HOME=$dir/home" "USER=$user" "LOGNAME=$user" "XDG_RUNTIME_DIR=$dir/run"
 		"DOCKER_HOST=unix://$dir/run/docker.sock" "TERM=${TERM:-dumb}" "TMPDIR=/tmp"
 		"PATH=$dir/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-	if [ "$(id -u)" = 0 ]; then
-		(cd / && exec setpriv --reuid "$(id -u "$user")" --regid "$(id -g "$user")" --init-groups "${env[@]}" "$@")
-	else
-		(cd / && exec "${env[@]}" "$@")
-	fi
+	cd / || exit 1
+	[ "$(id -u)" != 0 ] || exec setpriv --reuid "$(id -u "$user")" --regid "$(id -g "$user")" \
+		--init-groups "${env[@]}" "$@"
+	exec "${env[@]}" "$@"
 }
+as_user() { (exec_as_user "$@"); }
 
 # --- what is shown --------------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ place() {
 start_engine() {
 	local line deadline=$((SECONDS + ready_max))
 	mkfifo "$dir/engine.fifo" || return 1
-	as_user dockerd-rootless >"$dir/engine.fifo" 2>&1 </dev/null &
+	exec_as_user dockerd-rootless >"$dir/engine.fifo" 2>&1 </dev/null &
 	engine=$!
 	exec {log}<"$dir/engine.fifo"
 	while :; do

@@ -118,6 +118,18 @@ static int serve(int listeners, struct err *e)
 	return i ? err_set(e, i, "starting a thread") : 0;
 }
 
+/* In dockerd's words: people and scripts wait for this line. */
+static void say_where(const struct config *c)
+{
+	char **h;
+
+	for (h = c->hosts; h && *h; h++) {
+		const char *address = strstr(*h, "://");
+
+		log_info("API listen on %s", address ? address + 3 : *h);
+	}
+}
+
 static void reload(void)
 {
 	struct err e;
@@ -182,8 +194,9 @@ int engine_role_main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (engine_open(&engine, &config, &e) || serve(atoi(argv[1]), &e))
 		return fail(STEP_OPEN, &e);
-	log_info("API listening, storage driver %s", store_driver_name(&engine.store));
+	log_info("storage driver %s", store_driver_name(&engine.store));
 	tell(ROLE_READY);
+	say_where(&engine.config);
 	wait_for_the_end(&signals);
 	log_info("stopping");
 	engine_stop(&engine);
