@@ -40,7 +40,6 @@
 #endif
 #ifndef MOVE_MOUNT_F_EMPTY_PATH
 #define MOVE_MOUNT_F_EMPTY_PATH 0x04
-#define MOVE_MOUNT_T_EMPTY_PATH 0x40
 #endif
 
 #define NOFILE_MAX 512		   /* removing a tree holds up to 256 directories */
@@ -71,25 +70,24 @@ static void set_limits(void)
 #endif
 }
 
-/* The tree becomes the root, and the old one is unmounted. */
-static int pivot(int rootfd)
+/* The tree, which is the working directory, becomes the root, and the old one is unmounted. */
+static int pivot(void)
 {
-	cleanup_close int tree = (int)syscall(
-		SYS_open_tree, rootfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
+	cleanup_close int tree =
+		(int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | O_CLOEXEC);
 
 	if (tree < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-		syscall(SYS_move_mount, tree, "", rootfd, "",
-			MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ||
-		fchdir(tree) || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH))
+		syscall(SYS_move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) || fchdir(tree) ||
+		syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH))
 		return -1;
 	return chdir("/");
 }
 
-static int enter_root(int rootfd, bool own_mounts, struct err *e)
+static int enter_root(bool own_mounts, struct err *e)
 {
-	if (own_mounts && !pivot(rootfd))
+	if (own_mounts && !pivot())
 		return 0;
-	if (fchdir(rootfd) || chroot(".") || chdir("/"))
+	if (chroot(".") || chdir("/"))
 		return err_set(e, errno, "entering the directory to unpack to");
 	return 0;
 }
@@ -132,10 +130,13 @@ int sandbox_enter(int rootfd, unsigned int fds, struct err *e)
 	}
 	umask(0);
 	set_limits();
+	/* Before the mounts are copied: the working directory moves to the copy, descriptors do not. */
+	if (fchdir(rootfd))
+		return err_set(e, errno, "entering the directory to unpack to");
 	own_mounts = !unshare(CLONE_NEWNS);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC))
 		errno = 0; /* a stricter environment than ours: fine */
-	if (enter_root(rootfd, own_mounts, e))
+	if (enter_root(own_mounts, e))
 		return -1;
 	if (syscall(SYS_close_range, fds, ~0U, 0))
 		return err_set(e, errno, "closing descriptors");

@@ -656,6 +656,12 @@ TEST_DRIVERS(sandbox)
 	CHECK(!same_ns(pid, "net"));
 	CHECK(!same_ns(pid, "mnt"));
 	CHECK(!same_ns(pid, "ipc"));
+	/* its root is all there is: one mount, and that is the tree */
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	struct buf mounts = BUF_INIT;
+	CHECK(!file_read_at(AT_FDCWD, path, 1 << 20, &mounts, NULL));
+	CHECK(mounts.n && strchr(mounts.p, '\n') == mounts.p + mounts.n - 1 && strstr(mounts.p, "/diff / "));
+	buf_release(&mounts);
 	snprintf(path, sizeof(path), "/proc/%d/root/first", (int)pid);
 	CHECK(fs_exists_at(AT_FDCWD, path));
 	snprintf(path, sizeof(path), "/proc/%d/root/proc", (int)pid);
