@@ -124,6 +124,32 @@ int store_clean(struct store *s, struct err *e)
 
 /* --- choosing --- */
 
+/*
+ * What worked once works until the machine starts again: <driver>/works holds the id of the boot it was
+ * tried in.  Each worker opens the store; only the first process after a boot makes and mounts things.
+ */
+static bool stamp_text(struct buf *text)
+{
+	return !file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, text, NULL);
+}
+
+static bool worked_before(const struct store *s, const struct driver *d)
+{
+	cleanup_buf struct buf boot = BUF_INIT, stamp = BUF_INIT;
+	cleanup_free char *path = xasprintf("%s/works", d->name);
+
+	return stamp_text(&boot) && !file_read_at(s->datafd, path, 64, &stamp, NULL) &&
+	       !strcmp(boot.p, stamp.p);
+}
+
+static void note_works(const struct store *s)
+{
+	cleanup_buf struct buf boot = BUF_INIT;
+
+	if (!worked_before(s, s->driver) && stamp_text(&boot))
+		file_write_at(s->driverfd, "works", boot.p, boot.n, 0600, 0, NULL);
+}
+
 static int probe(struct store *s, const struct driver *d, struct err *e)
 {
 	cleanup_close int tmp = store_tmpfd(s), dir = -1;
@@ -131,6 +157,8 @@ static int probe(struct store *s, const struct driver *d, struct err *e)
 	char name[64];
 	int rc = -1;
 
+	if (worked_before(s, d))
+		return 0;
 	if (tmp < 0)
 		return err_set(e, errno, "opening %s/tmp", s->root);
 	if (store_draft(s, "probe", name, e))
@@ -279,10 +307,11 @@ static int open_driver(struct store *s, struct err *e)
 	s->driverfd = openat(s->datafd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->driverfd < 0)
 		return err_set(e, errno, "opening %s/%s", s->root, name);
-	return make_dir(s->driverfd, "layers", 0700, s->root, e) ||
-			       make_dir(s->driverfd, "rootfs", 0700, s->root, e) || make_init_layer(s, e) ?
-		       -1 :
-		       0;
+	if (make_dir(s->driverfd, "layers", 0700, s->root, e) ||
+		make_dir(s->driverfd, "rootfs", 0700, s->root, e) || make_init_layer(s, e))
+		return -1;
+	note_works(s);
+	return 0;
 }
 
 int store_open(struct store *s, int datafd, const char *root, const char *want, struct err *e)
