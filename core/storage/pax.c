@@ -50,8 +50,10 @@ static int parse_time(struct span s, int64_t *ns)
 	dot = span_chr(s, '.');
 	if (dot >= 0)
 		frac = span_cut(&s, (size_t)dot);
-	if (parse_u64(s, INT64_MAX / NS_PER_S - 1, &whole))
+	if (parse_u64(s, UINT64_MAX, &whole))
 		return -1;
+	if (whole > TAR_TIME_MAX)
+		whole = TAR_TIME_MAX;
 	for (; frac.n; frac.p++, frac.n--) {
 		if (*frac.p < '0' || *frac.p > '9')
 			return -1;

@@ -12,6 +12,7 @@
 #define TAR_XATTRS_MAX 1024	 /* extended attributes of one entry */
 #define TAR_SPARSE_MAX (1 << 18) /* data segments of one sparse file */
 #define TAR_PATH_MAX 4095	 /* bytes of a name: PATH_MAX less its NUL */
+#define TAR_TIME_MAX 9223372035LL /* seconds, the year 2262: later ones do not fit into nanoseconds */
 
 /* POSIX.1-2017, pax, "ustar Interchange Format"; the GNU fields overlap the prefix. */
 struct tar_header {

@@ -33,7 +33,6 @@
 #include <stdlib.h>
 
 #define SKIP_BLOCK 65536
-#define MTIME_MAX (INT64_MAX / NS_PER_S) /* seconds; the year 2262 */
 
 struct tar_reader {
 	struct stream *in;
@@ -245,7 +244,7 @@ static int numbers(struct tar_reader *t, struct err *e)
 	en->gid = t->pax.has_gid ? t->pax.gid : (uint32_t)v;
 	if (NUMBER(mtime, INT64_MIN, INT64_MAX, "mtime"))
 		return -1;
-	v = v < -MTIME_MAX ? -MTIME_MAX : v > MTIME_MAX ? MTIME_MAX : v;
+	v = v < -TAR_TIME_MAX ? -TAR_TIME_MAX : v > TAR_TIME_MAX ? TAR_TIME_MAX : v;
 	en->mtime_ns = t->pax.has_mtime ? t->pax.mtime_ns : v * NS_PER_S;
 	en->atime_ns = t->pax.has_atime ? t->pax.atime_ns : INT64_MIN;
 	if (en->type != '3' && en->type != '4')
