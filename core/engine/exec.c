@@ -16,6 +16,7 @@
 #include "engine/watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,6 +24,8 @@
 
 #define KEEP_NS (5 * 60 * NS_PER_S)
 #define READY_WAIT_NS (10 * NS_PER_S) /* how long a resize waits for the start, as Docker */
+#define TRANSIT_WAIT_NS (2 * NS_PER_S)	/* for the watcher to hear of an end */
+#define TRANSIT_SLICE_NS (50 * NS_PER_MS) /* a reply on the control socket looks like an end: look again */
 #define EXEC_JSON_MAX (32 << 20)
 #define LOST 137
 
@@ -534,11 +537,36 @@ static json_t *process_config(const struct exec *x)
 	return j;
 }
 
+/* Has it begun or ended, though the thread that writes that down was not there yet? */
+static bool in_transit(const struct exec *x)
+{
+	struct pollfd p = {x->ctl, POLLIN, 0};
+
+	return x->state == EXEC_STARTING ||
+	       (x->state == EXEC_RUNNING && (x->ctl < 0 || poll(&p, 1, 0) == 1));
+}
+
+/* The monitor says EXITED before its client sees the end of the stream, but the client may ask here
+ * before the watcher has heard it: docker exec would return 0 for any exit code. */
+static void await_transit(struct exec *x)
+{
+	int64_t end = clock_mono_ns() + TRANSIT_WAIT_NS, slice;
+
+	while (in_transit(x) && (slice = clock_mono_ns()) < end) {
+		struct timespec ts;
+
+		slice += TRANSIT_SLICE_NS;
+		ts = (struct timespec){slice / NS_PER_S, slice % NS_PER_S};
+		pthread_cond_timedwait(&x->changed, &x->lock, &ts);
+	}
+}
+
 json_t *exec_inspect(struct exec *x)
 {
 	json_t *j = json_object();
 
 	pthread_mutex_lock(&x->lock);
+	await_transit(x);
 	json_set_str(j, "ID", x->id);
 	json_set_bool(j, "Running", x->state == EXEC_RUNNING || x->state == EXEC_STARTING);
 	json_set_new(j, "ExitCode", x->state == EXEC_ENDED ? json_integer(x->exit_code) : json_null());
