@@ -176,7 +176,8 @@ static void say_limits(struct buf *out)
 	uint64_t set = 0;
 
 	if (span_eqs(seccomp, "2"))
-		line(out, "seccomp", "filtering (%.*s filters)", filters.p ? (int)filters.n : 1, filters.p ? filters.p : "?");
+		line(out, "seccomp", "filtering, %.*s filter%s", filters.p ? (int)filters.n : 1,
+			filters.p ? filters.p : "a", !filters.p || span_eqs(filters, "1") ? "" : "s");
 	else if (seccomp.p)
 		line(out, "seccomp", "off");
 	if (!parse_u64_base(caps, 16, UINT64_MAX, &set))

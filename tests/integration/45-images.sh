@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Images under the stock client, without a registry: the built-in one, import, load, save, names,
+# history, removal, prune; what is there after a restart; a client that goes away.
+# test: time=240
+. "$(dirname "$0")/lib.sh"
+
+data=$test_home/.local/share/docker
+layers() { as_user sh -c "ls $data/overlay2/layers 2>/dev/null || ls $data/vfs/layers" | wc -l; }
+tmp_is_empty() { [ -z "$(as_user ls -A "$data/tmp")" ]; }
+
+engine_start || exit 1
+
+# --- the built-in image -----------------------------------------------------------------------------
+check_out "no image at first" "" docker images -q
+check_has "the built-in image greets" "Hello from Coracle!" docker run --rm --network none coracle
+check_has "and tells who root is outside" "outside     uid $test_uid," docker run --rm --network none coracle
+first=$(docker images -q --no-trunc coracle)
+docker rmi coracle >/dev/null
+docker run --rm --network none coracle hello --help >/dev/null
+check_out "it is the same image each time" "$first" docker images -q --no-trunc coracle
+check_has "its commands are links" "docker-init" docker run --rm --network none coracle docker-init --help
+docker rmi coracle >/dev/null
+check_out "all of it can be removed" 0 layers
+
+# --- import -------------------------------------------------------------------------------------------
+rootfs=$(image_busybox)
+check "import" docker import -m "a word" -c 'CMD ["echo", "hi"]' -c 'ENV A=b' -c 'LABEL k=v' "$rootfs" bb:1
+check_out "import -c" "hi" docker run --rm --network none bb:1
+check_out "its config" '[A=b] map[k:v] a word' docker inspect -f '{{.Config.Env}} {{.Config.Labels}} {{.Comment}}' bb:1
+check_has "a bad change is refused" "FROB is not a valid change command" docker import -c 'FROB x' "$rootfs"
+check_has "so is an archive that is none" "archive/tar: invalid tar header" docker import "$coracle"
+check_has "history" "a word" docker history bb:1
+
+# --- names --------------------------------------------------------------------------------------------
+check "tag" docker tag bb:1 localhost:5000/team/bb
+check_out "both names" "bb:1 localhost:5000/team/bb:latest" \
+	sh -c "DOCKER_HOST=unix://$xdg/docker.sock '$docker_cli' images --format '{{.Repository}}:{{.Tag}}' | sort | tr '\n' ' ' | sed 's/ \$//'"
+check_out "one by its filter" "bb" docker images -f reference='b*:1' --format '{{.Repository}}'
+check_has "an upper-case name is refused" "must be lowercase" docker tag bb:1 UPPER
+check_has "of two repositories, not by id" "image is referenced in multiple repositories" docker rmi "$(docker images -q bb)"
+check_out "untag" "Untagged: localhost:5000/team/bb:latest" docker rmi localhost:5000/team/bb
+check_has "no such image" "No such image: nope:latest" docker rmi nope
+
+# --- save and load ------------------------------------------------------------------------------------
+id=$(docker images -q --no-trunc bb)
+saved=$test_home/saved.tar
+check "save" docker save -o "$saved" bb:1
+as_user tar tf "$saved" | sort >"$TEST_TMP/members"
+check "it is an OCI layout, and what docker load reads" \
+	sh -c "for f in oci-layout index.json manifest.json repositories; do grep -qx \$f '$TEST_TMP/members' || exit 1; done"
+docker rmi bb:1 >/dev/null
+check_out "its layers went with it" 0 layers
+check_out "load" "Loaded image: bb:1" docker load -q -i "$saved"
+check_out "it is the same image" "$id" docker images -q --no-trunc bb
+as_user python3 - "$saved" "$test_home/oci.tar" <<'EOF'
+import sys, tarfile
+src, dst = tarfile.open(sys.argv[1]), tarfile.open(sys.argv[2], "w:gz")
+for m in src:
+    if m.name not in ("manifest.json", "repositories"):
+        dst.addfile(m, src.extractfile(m) if m.isfile() else None)
+dst.close()
+EOF
+docker rmi bb:1 >/dev/null
+check_out "load the OCI layout alone, compressed" "Loaded image: bb:1" docker load -q -i "$test_home/oci.tar"
+check_out "that is the same image, too" "$id" docker images -q --no-trunc bb
+check_has "load of something else says what to do" "neither manifest.json nor index.json" docker load -i "$rootfs"
+check_out "load tells progress when asked" "Loading layer" sh -c "
+	DOCKER_HOST=unix://$xdg/docker.sock '$docker_cli' rmi bb:1 >/dev/null
+	curl -s --unix-socket '$xdg/docker.sock' -T '$saved' -X POST 'http://d/images/load?quiet=0' | grep -o 'Loading layer' | head -1"
+check "nothing is left in tmp" tmp_is_empty
+
+# --- removal --------------------------------------------------------------------------------------------
+docker create --name user bb:1 >/dev/null
+check_has "in use: not by name" "container $(docker ps -aqf name=user) is using its referenced image" docker rmi bb:1
+check_has "in use: by id with force" "Deleted: $id" docker rmi -f "$id"
+check_out "the container still starts" "hi" docker start -a user
+docker rm user >/dev/null
+check_out "its layers go with the last container" 0 layers
+docker load -q -i "$saved" >/dev/null
+docker import "$rootfs" bb:1 >/dev/null
+check_has "prune removes what lost its name" "deleted: $id" docker image prune -f
+check_out "and nothing else" "bb" docker images --format '{{.Repository}}'
+
+# --- ends ------------------------------------------------------------------------------------------------
+all() { docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}'; }
+# Workers of this engine, a line each.
+workers() {
+	local p
+	for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/exe" 2>/dev/null)" = "$coracle" ] && grep -qz '^:worker$' "$p/cmdline" 2>/dev/null && echo "${p#/proc/}"
+	done
+}
+before=$(all)
+engine_kill "$(cat "$xdg/docker.pid")"
+engine_stop 2>/dev/null
+engine_start || exit 1
+check_out "after kill -9 all images are there" "$before" all
+mkfifo "$TEST_TMP/half"
+curl -s --unix-socket "$xdg/docker.sock" -T "$TEST_TMP/half" -H 'Transfer-Encoding: chunked' -X POST \
+	http://d/images/load >/dev/null &
+client=$!
+exec 9>"$TEST_TMP/half"
+head -c 1000000 "$saved" >&9
+until [ -n "$(workers)" ]; do :; done
+kill "$client"
+check "a client that goes away takes its worker along" timeout 20 bash -c "
+	$(declare -f workers); coracle=$coracle; while [ -n \"\$(workers)\" ]; do :; done"
+exec 9>&-
+check "and nothing is left in tmp" tmp_is_empty
+check_out "the engine is well" "$before" all
+engine_stop
