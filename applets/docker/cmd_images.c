@@ -109,11 +109,13 @@ static bool same_repo(const char *digest_ref, struct span repo)
 	return digest_ref[n] && span_eq((struct span){digest_ref, n}, repo);
 }
 
-/* The digest of one of the image's references: of that repository. */
+/* The digest of one of the image's references: of that repository; only where it was asked for. */
 static const char *digest_of(const json_t *digests, struct span repo)
 {
 	size_t i;
 
+	if (!ls.digests && !(ls.format && strstr(ls.format, "{{.Digest}}")))
+		return "<none>";
 	for (i = 0; i < json_array_size(digests); i++) {
 		const char *ref = json_string_value(json_array_get(digests, i));
 
@@ -173,7 +175,7 @@ static int image_rows(struct list *l, const json_t *image, struct err *e)
 		if (has_tag_of(tags, repo))
 			continue;
 		any = true;
-		if (image_row(l, image, repo, none, ref + n + 1, e))
+		if (image_row(l, image, repo, none, digest_of(digests, repo), e))
 			return -1;
 	}
 	return any ? 0 : image_row(l, image, none, none, "<none>", e);

@@ -3,7 +3,8 @@
  * applets/docker/run_env.c - environment and labels: NAME=VALUE from options and files
  *
  * Theory of operation
- *   Files come first, options after them; a later value replaces an earlier one in its place.
+ *   Files come first, options after them; the engine takes the last of a name.  A later option
+ *   replaces an earlier one in its place.
  *   In a file a line is trimmed of blanks in front, "#" starts a comment, names have no blanks.
  */
 #include "run_spec.h"
@@ -21,12 +22,12 @@ static size_t name_len(const char *pair)
 	return strcspn(pair, "=");
 }
 
-/* Put a pair into the list, over an earlier one of that name. */
-static void put(json_t *list, const char *pair)
+/* Put a pair into the list, over one of that name from index @first on. */
+static void put_over(json_t *list, size_t first, const char *pair)
 {
 	size_t i, n = name_len(pair);
 
-	for (i = 0; i < json_array_size(list); i++) {
+	for (i = first; i < json_array_size(list); i++) {
 		const char *have = json_string_value(json_array_get(list, i));
 
 		if (name_len(have) == n && !strncmp(have, pair, n)) {
@@ -59,13 +60,13 @@ static int put_line(json_t *list, const char *file, const char *what, struct spa
 	if (!key.n)
 		return err_kind(e, ERR_INVALID, "invalid %s file (%s): no variable name on line '%s'", what, file, text);
 	if (text[key.n]) {
-		put(list, text);
+		json_append_str(list, text);
 	} else if (!from_env) {
-		put(list, name);
+		json_append_str(list, name);
 	} else if ((value = getenv(name))) {
 		cleanup_free char *pair = xasprintf("%s=%s", name, value);
 
-		put(list, pair);
+		json_append_str(list, pair);
 	}
 	return 0;
 }
@@ -95,7 +96,7 @@ static json_t *pairs(const struct strlist *files, const struct strlist *given, c
 	bool from_env, struct err *e)
 {
 	json_t *list = json_array();
-	size_t i;
+	size_t i, first;
 
 	for (i = 0; i < files->n; i++) {
 		if (put_file(list, files->v[i], what, from_env, e)) {
@@ -103,8 +104,9 @@ static json_t *pairs(const struct strlist *files, const struct strlist *given, c
 			return NULL;
 		}
 	}
+	first = json_array_size(list);
 	for (i = 0; i < given->n; i++)
-		put(list, given->v[i]);
+		put_over(list, first, given->v[i]);
 	return list;
 }
 
