@@ -15,6 +15,7 @@
 #include "registry/tls_verify.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -168,6 +169,22 @@ static int receive_record(struct tls *t, struct err *e)
 	return 0;
 }
 
+/* A server that refuses us says why and closes, perhaps while we still write: then the alert lies
+ * unread behind the broken pipe, and tells more. */
+static int write_failed(struct tls *t, struct err *e)
+{
+	struct err ignored;
+	int code;
+
+	if (e && e->code != EPIPE && e->code != ECONNRESET)
+		return -1;
+	while (br_ssl_engine_current_state(&t->client.eng) & BR_SSL_RECVREC)
+		if (receive_record(t, &ignored) || t->eof)
+			break;
+	code = br_ssl_engine_last_error(&t->client.eng);
+	return code ? fail(t, code, e) : -1;
+}
+
 /* Go on until one of the states in @want is there: 1; 0 after an orderly end; -1 with @e. */
 static int pump(struct tls *t, unsigned want, struct err *e)
 {
@@ -182,7 +199,7 @@ static int pump(struct tls *t, unsigned want, struct err *e)
 		}
 		if (state & BR_SSL_SENDREC) {
 			if (send_record(t, e))
-				return -1;
+				return write_failed(t, e);
 			continue;
 		}
 		if (state & want)
