@@ -74,6 +74,9 @@ bool idmap_can_apply(struct err *e);
  * one id and ends below 2^32 - 1. 0, or -1. */
 int subid_parse_line(struct span line, struct span *owner, uint32_t *start, uint32_t *count);
 
+/* The lowest id from 100000 on that no range of @file reaches: where a new user's range may begin. */
+uint32_t subid_free_start(const char *file);
+
 /* Unshare user and mount namespace. -1 with @e->code: EPERM and ENOSPC are the host's policy. */
 int ns_unshare(struct err *e);
 /* Once mapped: be uid and gid 0, and make all mounts slaves of the host's, so that what the host

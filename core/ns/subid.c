@@ -164,3 +164,23 @@ int idmap_compute(const char *file, uid_t uid, const char *name, uint32_t own_id
 			strstr(file, "subgid") ? "subgid" : "subuid", uid, name ? name : "");
 	return 0;
 }
+
+uint32_t subid_free_start(const char *file)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct span rest, line, owner;
+	uint32_t start, count;
+	uint64_t top = 100000, end; /* where shadow's tools begin (login.defs, SUB_UID_MIN) */
+
+	if (file_read_at(AT_FDCWD, file, SUBID_FILE_MAX, &text, NULL))
+		return (uint32_t)top;
+	rest = (struct span){text.p, text.n};
+	while (span_token(&rest, '\n', &line)) {
+		if (subid_parse_line(line, &owner, &start, &count))
+			continue;
+		end = (uint64_t)start + count;
+		if (end > top && end < UINT32_MAX - 65536)
+			top = end;
+	}
+	return (uint32_t)top;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/ns/host.c - what the host allows, and what it lacks
+ *
+ * Theory of operation
+ *   Whether something works is found out by trying it (a namespace, a storage driver). What is
+ *   here looks at the host's settings afterwards, to name the one that stood in the way, and at
+ *   the start, so that a slow or soft substitute does not come as a surprise.
+ */
+#include "ns/host.h"
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define CIFS_MAGIC 0xFF534D42UL /* fs/smb/client, not in linux/magic.h of older kernels */
+#define SMB2_MAGIC 0xFE534D42UL
+#define FUSE_MAGIC 0x65735546UL
+#define V9FS_TYPE 0x01021997UL
+
+#define SYSCTL_FILE "/etc/sysctl.d/99-rootless.conf"
+
+/* --- settings ------------------------------------------------------------------------------- */
+
+/* The number in a file of /proc/sys or /sys; -1 if there is none. */
+static int64_t setting(const char *path)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	int64_t n;
+
+	if (file_read_at(AT_FDCWD, path, 64, &text, NULL))
+		return -1;
+	return parse_i64((struct span){text.p, strcspn(text.p, "\n")}, 0, INT64_MAX, &n) ? -1 : n;
+}
+
+bool host_release_at_least(const char *release, unsigned int major, unsigned int minor)
+{
+	struct span s = {release, strspn(release, "0123456789")};
+	uint64_t a, b = 0;
+
+	if (parse_u64(s, 100000, &a))
+		return true; /* nothing we can read says that it is old */
+	release += s.n;
+	if (*release == '.')
+		parse_u64((struct span){release + 1, strspn(release + 1, "0123456789")}, 100000, &b);
+	return a > major || (a == major && b >= minor);
+}
+
+/* --- the data-root -------------------------------------------------------------------------- */
+
+enum host_fs host_fs_judge(unsigned long type, const char **name)
+{
+	static const struct {
+		unsigned long type;
+		const char *name;
+		enum host_fs verdict;
+	} known[] = {
+		{NFS_SUPER_MAGIC, "NFS", HOST_FS_REFUSED},
+		{CIFS_MAGIC, "CIFS", HOST_FS_DOUBTFUL},
+		{SMB2_MAGIC, "SMB", HOST_FS_DOUBTFUL},
+		{SMB_SUPER_MAGIC, "SMB", HOST_FS_DOUBTFUL},
+		{AFS_SUPER_MAGIC, "AFS", HOST_FS_DOUBTFUL},
+		{V9FS_TYPE, "9P", HOST_FS_DOUBTFUL},
+		{FUSE_MAGIC, "FUSE", HOST_FS_DOUBTFUL},
+		{ECRYPTFS_SUPER_MAGIC, "eCryptfs", HOST_FS_DOUBTFUL},
+		{MSDOS_SUPER_MAGIC, "FAT", HOST_FS_DOUBTFUL},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (known[i].type == (type & 0xffffffffUL)) {
+			*name = known[i].name;
+			return known[i].verdict;
+		}
+	}
+	*name = "";
+	return HOST_FS_GOOD;
+}
+
+int host_check_data_root(int dirfd, const char *path, struct err *e)
+{
+	struct statfs fs;
+	const char *name;
+
+	if (fstatfs(dirfd, &fs))
+		return err_set(e, errno, "looking at the file system of %s", path);
+	switch (host_fs_judge((unsigned long)fs.f_type, &name)) {
+	case HOST_FS_REFUSED:
+		err_set(e, 0, "the data-root %s is on %s, which cannot hold files of other users", path,
+			name);
+		return err_hint(e, "put {\"data-root\":\"/somewhere-out-of-nfs\"} into "
+				   "~/.config/docker/daemon.json");
+	case HOST_FS_DOUBTFUL:
+		log_warn("the data-root %s is on %s: files of several users, device nodes or extended "
+			 "attributes may not work there; \"data-root\" in daemon.json names another place",
+			path, name);
+		break;
+	case HOST_FS_GOOD:
+		break;
+	}
+	return 0;
+}
+
+/* --- the report ----------------------------------------------------------------------------- */
+
+static void report_kernel(void)
+{
+	struct utsname u;
+
+	if (!uname(&u) && !host_release_at_least(u.release, 5, 11))
+		log_warn("the kernel %s is older than 5.11: overlay2 may not be possible, and slower "
+			 "storage drivers are tried",
+			u.release);
+}
+
+static void report_cgroup(void)
+{
+	struct statfs fs;
+
+	if (!statfs("/sys/fs/cgroup", &fs) && fs.f_type == CGROUP2_SUPER_MAGIC)
+		return;
+	log_warn("cgroup v2 is not mounted at /sys/fs/cgroup: the kernel enforces no limits of "
+		 "containers (--memory, --cpus, --pids-limit); boot with systemd.unified_cgroup_hierarchy=1");
+}
+
+static void report_lsm(void)
+{
+	if (setting("/sys/fs/selinux/enforce") == 1)
+		log_warn("SELinux is enforcing: containers get no label of their own; volumes may need "
+			 "'chcon -t container_file_t'");
+	if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+		log_info("AppArmor restricts user namespaces: this program needs a profile with 'userns,'");
+}
+
+static void report_devices(void)
+{
+	if (access("/dev/fuse", R_OK | W_OK))
+		log_info("no /dev/fuse: the storage driver fuse-overlayfs is not possible");
+	if (access("/dev/net/tun", R_OK | W_OK))
+		log_info("no /dev/net/tun: network drivers that use a tap device are not possible");
+}
+
+void host_report(void)
+{
+	report_kernel();
+	report_cgroup();
+	report_lsm();
+	report_devices();
+}
+
+/* --- refusals ------------------------------------------------------------------------------- */
+
+static int hint_sysctl(struct err *e, const char *what)
+{
+	return err_hint(e, "as root: sysctl -w %s; and write it to " SYSCTL_FILE " for the next boot", what);
+}
+
+static int hint_apparmor(struct err *e)
+{
+	char exe[256];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	exe[n > 0 ? n : 0] = 0;
+	return err_hint(e, "AppArmor forbids it; as root write to /etc/apparmor.d/coracle: "
+			   "abi <abi/4.0>, profile coracle %s flags=(unconfined) { userns, } "
+			   "and run: apparmor_parser -r /etc/apparmor.d/coracle",
+		*exe ? exe : "PATH-OF-CORACLE");
+}
+
+static bool apparmor_restricts(void)
+{
+	return setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1;
+}
+
+void host_explain_unshare(struct err *e)
+{
+	int64_t max = setting("/proc/sys/user/max_user_namespaces");
+	const char *why = strerror(e->code);
+	int code = e->code;
+
+	if (code != EPERM && code != ENOSPC && code != EINVAL && code != EUSERS)
+		return;
+	/* Go's words for errno are the C library's in lower case. */
+	err_set(e, 0, "[rootlesskit:parent] error: failed to start the child: fork/exec /proc/self/exe: %c%s",
+		tolower((unsigned char)why[0]), why + 1);
+	e->code = code;
+	if (code == ENOSPC || !max)
+		hint_sysctl(e, "user.max_user_namespaces=28633");
+	else if (!setting("/proc/sys/kernel/unprivileged_userns_clone"))
+		hint_sysctl(e, "kernel.unprivileged_userns_clone=1");
+	else if (code == EINVAL)
+		err_hint(e, "this kernel is built without CONFIG_USER_NS");
+	else if (apparmor_restricts())
+		hint_apparmor(e);
+	else
+		err_hint(e, "user namespaces are forbidden here: in a container it must be run with "
+			    "--privileged, in a chroot they are never possible; else as root: sysctl -w "
+			    "kernel.unprivileged_userns_clone=1");
+}
+
+void host_explain_settle(struct err *e)
+{
+	if ((e->code == EPERM || e->code == EACCES) && !e->hint[0] && apparmor_restricts())
+		hint_apparmor(e);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/ns/host.h - what the host allows, and what it lacks
+ *
+ * All of it is for messages: nothing is decided here but where the data-root may be.
+ */
+#ifndef NS_HOST_H
+#define NS_HOST_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+/**
+ * host_check_data_root() - Can images and containers live in this directory?
+ * @dirfd:	The data-root, borrowed
+ * @path:	Its name, for messages
+ *
+ * Network file systems that know no ids but their own are refused (NFS), others are warned of.
+ *
+ * Return: 0, or -1 with @e and the advice where to look
+ */
+int host_check_data_root(int dirfd, const char *path, struct err *e);
+
+/* Log what is old, missing or in the way here, and what follows from it. */
+void host_report(void);
+
+/* Why ns_unshare() failed, by @e->code: RootlessKit's words, and what root can do about it. Codes that
+ * are no policy of the host leave @e as it is. */
+void host_explain_unshare(struct err *e);
+/* The same for ns_settle(): the namespace came without its capabilities. */
+void host_explain_settle(struct err *e);
+
+/* Is a release like "5.10.0-21-amd64" that version, or later?  For tests. */
+bool host_release_at_least(const char *release, unsigned int major, unsigned int minor);
+enum host_fs { HOST_FS_GOOD, HOST_FS_DOUBTFUL, HOST_FS_REFUSED };
+/* What a statfs(2) type means for a data-root, and its name.  For tests. */
+enum host_fs host_fs_judge(unsigned long type, const char **name);
+
+#endif
