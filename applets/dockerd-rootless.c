@@ -3,28 +3,34 @@
  * applets/dockerd-rootless.c - the supervisor: checks, id maps, sockets, and one engine at a time
  *
  * Theory of operation
- *   It stays in the user's own namespaces and does what needs them: it locks the data-root, opens
- *   the API's sockets, starts the role ":engine" (core/api/engine_role.h), writes that process's id
- *   maps, tells systemd, and passes signals on. An engine that a signal killed is followed by the
- *   next one on the same sockets, so clients only wait; three that die within a short time end it.
+ *   It stays in the user's own namespaces and does what needs them: it locks the directories,
+ *   opens the API's sockets, starts the role ":engine" (core/api/engine_role.h), writes that
+ *   process's id maps, tells systemd, and passes signals on.  One thread, one loop: signals come
+ *   through a signalfd, the engine's words through a socket pair.
+ *
+ *   The engine is one of
+ *	starting	until its READY; clients wait in the backlog of the sockets
+ *	ready		docker.pid names it
+ *	gone		the next one starts at once, or after a pause that grows if engines die quickly
+ *   What ends the supervisor: a first engine that fails to start; TERM or INT, once the engine has
+ *   stopped its containers; an engine that ended by itself with status 0 (it was sent the TERM).
+ *
  *   It is a subreaper: monitors of engines that died become its children and are reaped here.
+ *   When it dies, the engine goes too, and monitors keep the containers for the next start.
  */
 #include "applets.h"
-#include "api/engine_role.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "engine/config.h"
-#include "ns/ns.h"
+#include "dockerd/supervisor.h"
+#include "ns/host.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -32,175 +38,55 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QUICK_DEATH_NS (10 * NS_PER_S)
-#define QUICK_DEATHS_MAX 3
+#define QUICK_NS (10 * NS_PER_S)    /* an engine that lived shorter died quickly */
+#define QUICK_FREE 3		    /* so many of those in a row are followed without a pause */
+#define PAUSE_FIRST_NS (NS_PER_S / 10)
+#define PAUSE_MAX_NS (30 * NS_PER_S)
+#define INTERRUPTS_MAX 3	    /* dockerd's: the third one ends it without cleanup */
 
 struct supervisor {
 	struct config config;
-	int lock, signals, control;
-	int listen[ROLE_LISTEN_MAX];
+	int data_lock, exec_lock; /* locked directories */
+	int signals;		  /* signalfd */
+	int memory;		  /* the configuration as JSON, for each engine */
+	struct listener listen[ROLE_LISTEN_MAX];
 	size_t n_listen;
-	pid_t engine;
-	bool stopping, failed, notified;
+	char *notify; /* NOTIFY_SOCKET, or NULL */
+
+	pid_t engine;	  /* 0: gone */
+	int control;	  /* to it, -1: closed */
+	int64_t begun;	  /* when it was started, monotonic ns */
+	int64_t start_at; /* when the next one may be */
+	int quick;	  /* quick deaths in a row */
+	int interrupts;	  /* TERM and INT so far */
+	bool was_ready;	  /* some engine was */
+	bool told;	  /* this one has said why it ends */
+	bool reloaded;	  /* daemon.json counts, not what was read at the start */
+	bool over;
+	int status; /* ours, once it is over */
 };
 
-
-static int complain(const struct err *e)
+int complain(const struct err *e)
 {
-	fprintf(stderr, "dockerd-rootless: %s\n", e->msg);
+	const char *who = strncmp(e->msg, "[rootlesskit:", 13) ? "dockerd-rootless: " : "";
+
+	fprintf(stderr, "%s%s\n", who, e->msg);
 	if (e->hint[0])
 		fprintf(stderr, "dockerd-rootless: hint: %s\n", e->hint);
 	return 1;
 }
 
-/* --- before anything is made ------------------------------------------------------------------ */
-
-static int check_user(struct err *e)
+/* sd_notify(3): one datagram; '@' stands for the abstract namespace. */
+static void notify(const struct supervisor *s, const char *text)
 {
-	const char *run = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
-
-	if (!geteuid()) {
-		err_set(e, 0, "refusing to run as root");
-		return err_hint(e, "log in as an ordinary user and start it there");
-	}
-	if (!run || access(run, W_OK)) {
-		err_set(e, 0, "XDG_RUNTIME_DIR needs to be set and writable");
-		return err_hint(e, "export XDG_RUNTIME_DIR=$HOME/.docker/xrd; rm -rf $XDG_RUNTIME_DIR; "
-				   "mkdir -p -m 700 $XDG_RUNTIME_DIR");
-	}
-	if (!home || access(home, X_OK))
-		return err_set(e, 0, "HOME needs to be set and exist.");
-	return 0;
-}
-
-/* The lock is on the directory itself, shared with the engine: it is free when both have gone. */
-static int lock_data_root(struct supervisor *s, struct err *e)
-{
-	if (fs_mkdir_p_at(AT_FDCWD, s->config.data_root, 0710, e))
-		return -1;
-	s->lock = open(s->config.data_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->lock < 0)
-		return err_set(e, errno, "opening %s", s->config.data_root);
-	if (!flock(s->lock, LOCK_EX | LOCK_NB))
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return err_set(e, errno, "locking %s", s->config.data_root);
-	err_set(e, 0, "another engine uses the data-root %s", s->config.data_root);
-	return err_hint(e, "stop it, or name another directory with --data-root");
-}
-
-static int listen_all(struct supervisor *s, struct err *e)
-{
-	char **h;
-
-	for (h = s->config.hosts; h && *h; h++) {
-		cleanup_free char *dir = NULL;
-		const char *path = *h + strlen("unix://");
-		char *slash;
-		int fd;
-
-		if (strncmp(*h, "unix://", 7))
-			return err_set(e, 0, "listening on %s: only unix:// sockets are possible yet", *h);
-		if (s->n_listen == ROLE_LISTEN_MAX)
-			return err_set(e, 0, "more than %d hosts", ROLE_LISTEN_MAX);
-		dir = xstrdup(path);
-		slash = strrchr(dir, '/');
-		if (slash && slash != dir) {
-			*slash = 0;
-			if (fs_mkdir_p_at(AT_FDCWD, dir, 0700, e))
-				return -1;
-		}
-		fd = sock_connect_at(AT_FDCWD, path, SOCK_STREAM);
-		if (fd >= 0) {
-			close(fd);
-			return err_set(e, 0, "somebody answers on %s already", path);
-		}
-		fd = sock_listen_at(AT_FDCWD, path, SOCK_STREAM, 0660, e);
-		if (fd < 0)
-			return -1;
-		s->listen[s->n_listen++] = fd;
-	}
-	return 0;
-}
-
-/* --- one engine ------------------------------------------------------------------------------- */
-
-static int start_engine(struct supervisor *s, struct err *e)
-{
-	cleanup_json json_t *j = config_to_json(&s->config);
-	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_close int memory = memfd_create("config", MFD_CLOEXEC), theirs = -1;
-	int fds[3 + ROLE_LISTEN_MAX], pair[2];
-	char count[16];
-	size_t i;
-
-	json_print(j, true, &text);
-	if (memory < 0 || fd_write_full(memory, text.p, text.n) || lseek(memory, 0, SEEK_SET) ||
-		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "starting the engine");
-	s->control = pair[0];
-	theirs = pair[1];
-	fds[0] = theirs;
-	fds[1] = memory;
-	fds[2] = s->lock;
-	for (i = 0; i < s->n_listen; i++)
-		fds[3 + i] = s->listen[i];
-	snprintf(count, sizeof(count), "%zu", s->n_listen);
-	return proc_spawn_role((const char *const[]){":engine", count, NULL}, fds, 3 + s->n_listen,
-		&s->engine, NULL, e);
-}
-
-static int map_ids(struct supervisor *s, struct err *e)
-{
-	struct passwd *pw = getpwuid(getuid());
-	const char *name = pw ? pw->pw_name : getenv("USER");
-	struct idmap uids, gids;
-	enum role_word word = ROLE_MAPPED;
-
-	if (idmap_compute("/etc/subuid", getuid(), name, getuid(), &uids, e) ||
-		idmap_compute("/etc/subgid", getuid(), name, getgid(), &gids, e) || s->config.want_single_id) {
-		if (s->config.require_subids) {
-			err_wrap(e, "[rootlesskit:parent] error: failed to setup UID/GID map: "
-				    "failed to compute uid/gid map");
-			return err_hint(e, "add a line \"%s:100000:65536\" to /etc/subuid and /etc/subgid",
-				name ? name : "USER");
-		}
-		log_warn("only one id is mapped (%s): files of other users, su and apt in containers will not "
-			 "work; add \"%s:100000:65536\" to /etc/subuid and /etc/subgid",
-			s->config.want_single_id ? "as asked" : e->msg, name ? name : "USER");
-		idmap_single(getuid(), &uids);
-		idmap_single(getgid(), &gids);
-	}
-	if (idmap_apply(s->engine, &uids, &gids, e))
-		return -1;
-	return sock_send(s->control, &word, sizeof(word), NULL, 0) ? err_set(e, errno, "telling the engine") : 0;
-}
-
-/* R60, R61: RootlessKit's words, which people search for, and the way out. */
-static void explain_failure(struct role_message *m)
-{
-	const char *sysctl = m->err.code == ENOSPC ? "user.max_user_namespaces=28633" :
-						     "kernel.unprivileged_userns_clone=1";
-
-	if (m->step != STEP_USERNS || (m->err.code != EPERM && m->err.code != ENOSPC))
-		return;
-	err_set(&m->err, 0, "[rootlesskit:parent] error: failed to start the child: fork/exec /proc/self/exe: %s",
-		m->err.code == ENOSPC ? "no space left on device" : "operation not permitted");
-	err_hint(&m->err, "as root: sysctl -w %s (and write it to /etc/sysctl.d/99-rootless.conf)", sysctl);
-}
-
-/* sd_notify(3) */
-static void notify(const char *text)
-{
-	const char *where = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	cleanup_close int fd = -1;
-	size_t n = where ? strlen(where) : 0;
+	size_t n = s->notify ? strlen(s->notify) : 0;
 
-	if (!n || n >= sizeof(sa.sun_path))
+	if (!n || n >= sizeof(sa.sun_path) || (*s->notify != '/' && *s->notify != '@'))
 		return;
-	memcpy(sa.sun_path, where, n);
-	if (*where == '@')
+	memcpy(sa.sun_path, s->notify, n);
+	if (*s->notify == '@')
 		sa.sun_path[0] = 0;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
@@ -208,19 +94,67 @@ static void notify(const char *text)
 			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
 }
 
+/* --- one engine ------------------------------------------------------------------------------- */
+
+static int engine_start(struct supervisor *s, struct err *e)
+{
+	int fds[ROLE_LISTEN - ROLE_CONTROL + ROLE_LISTEN_MAX], pair[2];
+	cleanup_close int theirs = -1;
+	char count[16];
+	size_t i;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return err_set(e, errno, "starting the engine");
+	s->control = pair[0];
+	theirs = pair[1];
+	fds[ROLE_CONTROL - 3] = theirs;
+	fds[ROLE_CONFIG - 3] = s->memory;
+	fds[ROLE_DATA_LOCK - 3] = s->data_lock;
+	fds[ROLE_EXEC_LOCK - 3] = s->exec_lock;
+	for (i = 0; i < s->n_listen; i++)
+		fds[ROLE_LISTEN - 3 + i] = s->listen[i].fd;
+	snprintf(count, sizeof(count), "%zu", s->n_listen);
+	s->told = false;
+	s->begun = clock_mono_ns();
+	return proc_spawn_role((const char *const[]){":engine", count, s->reloaded ? "reload" : NULL, NULL},
+		fds, ROLE_LISTEN - 3 + s->n_listen, &s->engine, NULL, e);
+}
+
+static int map_ids(struct supervisor *s, struct err *e)
+{
+	enum role_word word = ROLE_MAPPED;
+
+	if (ids_map(s->engine, &s->config, s->was_ready, e))
+		return -1;
+	return sock_send(s->control, &word, sizeof(word), NULL, 0) ? err_set(e, errno, "telling the engine") :
+								     0;
+}
+
 static void ready(struct supervisor *s)
 {
 	char pid[16];
 	int n = snprintf(pid, sizeof(pid), "%d", (int)s->engine);
-	struct err e;
+	struct err e = ERR_INIT;
 
 	if (file_write_at(AT_FDCWD, s->config.pidfile, pid, (size_t)n, 0644, 0, &e))
-		log_err(&e, "writing the pid file");
-	notify("READY=1\n");
+		log_err(&e, "writing the pid file %s", s->config.pidfile);
+	if (!s->was_ready)
+		notify(s, "READY=1\n");
+	s->was_ready = true;
+}
+
+static void failed(struct supervisor *s, struct role_message *m)
+{
+	if (m->step == STEP_UNSHARE)
+		host_explain_unshare(&m->err);
+	else if (m->step == STEP_SETTLE)
+		host_explain_settle(&m->err);
+	s->told = true;
+	complain(&m->err);
 }
 
 /* Has the engine ended, though it is not reaped yet? */
-static bool engine_ended(const struct supervisor *s)
+static bool has_ended(const struct supervisor *s)
 {
 	siginfo_t si = {0};
 
@@ -230,135 +164,238 @@ static bool engine_ended(const struct supervisor *s)
 static void hear(struct supervisor *s)
 {
 	struct role_message m;
-	struct err e;
 	size_t n;
 	ssize_t got = sock_recv(s->control, &m, sizeof(m), NULL, 0, &n);
 
 	if (got < (ssize_t)sizeof(m.word)) {
 		fd_close(&s->control);
 	} else if (m.word == ROLE_MAP_ME) {
-		if (!map_ids(s, &e) || engine_ended(s)) /* killed meanwhile: the next one will do */
-			return;
-		complain(&e);
-		s->failed = true;
-		kill(s->engine, SIGKILL);
+		m.step = STEP_OPEN;
+		m.err = (struct err)ERR_INIT;
+		/* Killed meanwhile, it has no ids to map: that is no failure to tell of. */
+		if (map_ids(s, &m.err) && !has_ended(s)) {
+			failed(s, &m);
+			kill(s->engine, SIGKILL); /* it waits, and nothing else will come */
+		}
 	} else if (m.word == ROLE_READY) {
 		ready(s);
 	} else if (m.word == ROLE_FAILED && got == sizeof(m)) {
-		explain_failure(&m);
-		complain(&m.err);
-		s->failed = true;
+		failed(s, &m);
 	}
 }
 
-/* Reap everything; true with *status when the engine was among it. */
-static bool reap(struct supervisor *s, int *status)
+static void finish(struct supervisor *s, int status)
 {
-	bool engine = false;
-	int st;
+	s->over = true;
+	s->status = status;
+}
+
+/* After an engine that should not have ended. */
+static void plan_next(struct supervisor *s, int status)
+{
+	int64_t pause = PAUSE_FIRST_NS;
+	int i;
+
+	s->quick = clock_mono_ns() - s->begun < QUICK_NS ? s->quick + 1 : 0;
+	for (i = QUICK_FREE; i < s->quick && pause < PAUSE_MAX_NS; i++)
+		pause *= 2;
+	if (s->quick < QUICK_FREE)
+		pause = 0;
+	s->start_at = clock_mono_ns() + (pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+	log_error("the engine ended unexpectedly (%s %d); starting the next one%s",
+		WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), pause ? " after a pause" : "");
+}
+
+static void engine_ended(struct supervisor *s, int status)
+{
+	bool clean = WIFEXITED(status) && !WEXITSTATUS(status);
+
+	while (s->control >= 0)
+		hear(s); /* its last words; end of file closes it */
+	unlink(s->config.pidfile);
+	s->engine = 0;
+	if (s->interrupts || clean) {
+		finish(s, clean ? 0 : 1);
+	} else if (!s->was_ready) {
+		if (!s->told)
+			log_error("the engine ended while it was starting (%s %d)",
+				WIFSIGNALED(status) ? "signal" : "status",
+				WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		finish(s, 1);
+	} else {
+		plan_next(s, status);
+	}
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void reap(struct supervisor *s)
+{
+	int status;
 	pid_t p;
 
-	while ((p = waitpid(-1, &st, WNOHANG)) > 0) {
-		if (p == s->engine) {
-			engine = true;
-			*status = st;
-		}
-	}
-	return engine;
+	while ((p = waitpid(-1, &status, WNOHANG)) > 0)
+		if (p == s->engine)
+			engine_ended(s, status);
 }
 
-/* Until the engine ends; its wait status. */
-static int attend(struct supervisor *s)
+static void interrupted(struct supervisor *s)
+{
+	s->interrupts++;
+	notify(s, "STOPPING=1\n");
+	if (!s->engine) {
+		finish(s, 0);
+	} else if (s->interrupts >= INTERRUPTS_MAX) {
+		log_warn("Forcing docker daemon shutdown without cleanup; %d interrupts received",
+			s->interrupts);
+		kill(s->engine, SIGKILL);
+	} else {
+		kill(s->engine, SIGTERM);
+	}
+}
+
+static void signalled(struct supervisor *s)
 {
 	struct signalfd_siginfo si;
-	int status = 0;
 
-	for (;;) {
-		struct pollfd p[2] = {{s->signals, POLLIN, 0}, {s->control, POLLIN, 0}};
-
-		poll(p, 2, -1);
-		if (p[1].revents)
-			hear(s);
-		if (!p[0].revents || read(s->signals, &si, sizeof(si)) != sizeof(si))
-			continue;
-		if (si.ssi_signo == SIGCHLD) {
-			if (!reap(s, &status))
-				continue;
-			if (s->control >= 0)
-				hear(s); /* its last words */
-			return status;
-		}
-		s->stopping |= si.ssi_signo != SIGHUP;
-		if (s->stopping)
-			notify("STOPPING=1\n");
-		kill(s->engine, (int)si.ssi_signo);
+	if (read(s->signals, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (si.ssi_signo == SIGCHLD) {
+		reap(s);
+	} else if (si.ssi_signo == SIGHUP) {
+		s->reloaded = true;
+		if (s->engine)
+			kill(s->engine, SIGHUP);
+	} else if (si.ssi_signo != SIGUSR1 && si.ssi_signo != SIGUSR2) {
+		interrupted(s);
 	}
+}
+
+static int signals_open(struct err *e)
+{
+	static const int taken[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGUSR1, SIGUSR2};
+	sigset_t set;
+	size_t i;
+	int fd;
+
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(&set, taken[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return fd < 0 ? err_set(e, errno, "opening a signalfd") : fd;
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static void step(struct supervisor *s)
+{
+	struct pollfd p[2] = {{s->signals, POLLIN, 0}, {s->control, POLLIN, 0}};
+	struct err e = ERR_INIT;
+	int64_t wait = s->start_at - clock_mono_ns();
+
+	if (!s->engine && wait <= 0) {
+		if (engine_start(s, &e)) {
+			fd_close(&s->control);
+			finish(s, complain(&e));
+		}
+		return;
+	}
+	poll(p, 2, s->engine ? -1 : (int)(wait / NS_PER_MS) + 1);
+	if (p[1].revents)
+		hear(s);
+	if (p[0].revents)
+		signalled(s);
+}
+
+static int config_keep(const struct config *c, struct err *e)
+{
+	cleanup_json json_t *j = config_to_json(c);
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_close int fd = memfd_create("config", MFD_CLOEXEC);
+
+	json_print(j, true, &text);
+	if (fd < 0 || fd_write_full(fd, text.p, text.n))
+		return err_set(e, errno, "keeping the configuration");
+	return fd_steal(&fd);
+}
+
+static int prepare(struct supervisor *s, struct err *e)
+{
+	const struct config *c = &s->config;
+	char **h;
+
+	s->data_lock = preflight_lock("data-root", c->data_root, 0710, e);
+	if (s->data_lock < 0 || host_check_data_root(s->data_lock, c->data_root, e))
+		return -1;
+	s->exec_lock = preflight_lock("exec-root", c->exec_root, 0711, e);
+	if (s->exec_lock < 0)
+		return -1;
+	host_report();
+	for (h = c->hosts; *h; h++) {
+		if (s->n_listen == ROLE_LISTEN_MAX)
+			return err_set(e, 0, "listening on more than %d hosts", ROLE_LISTEN_MAX);
+		if (listener_open(&s->listen[s->n_listen], *h, c, e))
+			return -1;
+		s->n_listen++;
+	}
+	s->memory = config_keep(c, e);
+	if (s->memory < 0)
+		return -1;
+	s->signals = signals_open(e);
+	if (s->signals < 0)
+		return -1;
+	return prctl(PR_SET_CHILD_SUBREAPER, 1) ? err_set(e, errno, "becoming a subreaper") : 0;
 }
 
 static int supervise(struct supervisor *s)
 {
-	int quick = 0, status;
-	struct err e;
+	struct err e = ERR_INIT;
 
-	for (;;) {
-		int64_t begun = clock_mono_ns();
-
-		if (start_engine(s, &e))
-			return complain(&e);
-		status = attend(s);
-		fd_close(&s->control);
-		unlink(s->config.pidfile);
-		if (s->stopping || s->failed || WIFEXITED(status))
-			return s->stopping && !s->failed ? 0 : 1;
-		quick = clock_mono_ns() - begun < QUICK_DEATH_NS ? quick + 1 : 0;
-		log_warn("the engine was ended by signal %d; starting the next one", WTERMSIG(status));
-		/* A pause that grows: crashing at once should not fill the log. */
-		if (quick > QUICK_DEATHS_MAX)
-			poll(NULL, 0, quick < 30 ? 100 * quick : 3000);
-	}
+	if (prepare(s, &e))
+		finish(s, complain(&e));
+	while (!s->over)
+		step(s);
+	while (s->n_listen)
+		listener_close(&s->listen[--s->n_listen]);
+	return s->status;
 }
 
-static void watch_signals(struct supervisor *s)
+/* What can be answered without an environment: by anybody, root too. */
+static bool only_asks(int argc, char **argv)
 {
-	sigset_t set;
+	static const char *const questions[] = {"--help", "--version", "-v", NULL};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
-	signal(SIGPIPE, SIG_IGN);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return argc == 2 && str_in(argv[1], questions);
 }
 
 int dockerd_rootless_main(int argc, char **argv)
 {
-	struct supervisor s = {.lock = -1, .signals = -1, .control = -1};
+	static const char *const setup[] = {"check", "install", "uninstall", NULL};
+	struct supervisor s = {
+		.data_lock = -1, .exec_lock = -1, .signals = -1, .memory = -1, .control = -1};
 	struct err e = ERR_INIT;
-	bool help = false;
-	int rc;
-	char **h;
+	bool answered = false;
 
-	for (rc = 1; rc < argc; rc++)
-		help |= !strcmp(argv[rc], "--help") || !strcmp(argv[rc], "--version") || !strcmp(argv[rc], "-h") ||
-			!strcmp(argv[rc], "-v");
-	if (!help && check_user(&e))
+	if (argc > 1 && str_in(argv[1], setup)) {
+		fprintf(stderr, "Did you mean 'dockerd-rootless-setuptool.sh %s' ?\n", argv[1]);
+		return 1;
+	}
+	if (!only_asks(argc, argv) && preflight_user(&e))
 		return complain(&e);
-	help = false;
-	if (config_load(&s.config, argc, argv, &help, &e))
+	if (config_load(&s.config, argc, argv, &answered, &e))
 		return complain(&e);
-	if (help)
-		return 0;
+	if (answered)
+		return fflush(stdout) ? 1 : 0;
 	log_set_level(config_log_level(&s.config));
-	if (lock_data_root(&s, &e) || listen_all(&s, &e))
-		return complain(&e);
-	watch_signals(&s);
-	rc = supervise(&s);
-	for (h = s.config.hosts; h && *h; h++)
-		if (!strncmp(*h, "unix://", 7))
-			unlink(*h + 7);
+	preflight_environment(&s.config);
+	if (getenv("NOTIFY_SOCKET"))
+		s.notify = xstrdup(getenv("NOTIFY_SOCKET"));
+	unsetenv("NOTIFY_SOCKET"); /* ours alone: no child is to speak for us */
+	s.status = supervise(&s);
+	free(s.notify);
 	config_release(&s.config);
-	return rc;
+	return s.status;
 }

@@ -54,45 +54,55 @@ static int living_monitor(int dir)
 	return j ? proc_open((pid_t)json_int(j, "pid", 0), (uint64_t)json_int(j, "start_time", 0)) : -1;
 }
 
-static int find_monitor(const char *exec_root)
+/* Join a monitor of an earlier engine: 1; 0 if none lives; -1 with @e if those that live cannot be
+ * joined. */
+static int join_monitor(const char *exec_root, struct err *e)
 {
 	cleanup_closedir DIR *d = opendir(exec_root);
 	struct dirent *de;
-	int pidfd = -1;
+	int rc = 0;
 
-	while (d && pidfd < 0 && (de = readdir(d))) {
-		cleanup_close int dir = -1;
+	while (d && (de = readdir(d))) {
+		cleanup_close int dir = -1, pidfd = -1;
 
 		if (!is_hex64(de->d_name))
 			continue;
 		dir = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir >= 0)
-			pidfd = living_monitor(dir);
+		pidfd = dir < 0 ? -1 : living_monitor(dir);
+		if (pidfd < 0)
+			continue;
+		if (!ns_join(pidfd, e))
+			return 1;
+		if (e->kind != ERR_CONFLICT) /* of our own namespace: not one of ours */
+			rc = -1;
 	}
-	return pidfd;
+	return rc;
 }
 
-static int make_userns(struct err *e)
+/* 0, or the step that failed. */
+static enum role_step make_userns(struct err *e)
 {
 	enum role_word word;
 
 	if (ns_unshare(e))
-		return -1;
+		return STEP_UNSHARE;
 	tell(ROLE_MAP_ME);
 	if (fd_read_full(ROLE_CONTROL, &word, sizeof(word)) != sizeof(word) || word != ROLE_MAPPED)
 		exit(1); /* the supervisor has said why, or is gone */
-	return ns_settle(e);
+	return ns_settle(e) ? STEP_SETTLE : 0;
 }
 
-static int enter_userns(const struct config *c, struct err *e)
+static enum role_step enter_userns(const struct config *c, struct err *e)
 {
-	cleanup_close int monitor = find_monitor(c->exec_root);
-
-	if (monitor >= 0 && !ns_join(monitor, e))
+	switch (join_monitor(c->exec_root, e)) {
+	case 1:
 		return 0;
-	if (monitor >= 0 && e->kind != ERR_CONFLICT)
-		return err_hint(e, "containers of an earlier engine run; stop them by killing their monitors");
-	return make_userns(e);
+	case 0:
+		return make_userns(e);
+	default:
+		err_hint(e, "containers of an earlier engine run; they end when their monitors are killed");
+		return STEP_SETTLE;
+	}
 }
 
 /* --- running --------------------------------------------------------------------------------- */
@@ -130,9 +140,45 @@ static void say_where(const struct config *c)
 	}
 }
 
+static json_t *list_text(const json_t *list)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+
+	if (list)
+		json_print(list, false, &text);
+	return json_text(list ? text.p : "[]");
+}
+
+/* What the event says, as the real engine's does: every value as text. */
+static json_t *reload_attributes(const struct config *c)
+{
+	static const struct {
+		const char *key;
+		int64_t def;
+	} numbers[] = {{"max-concurrent-downloads", CONFIG_MAX_DOWNLOADS}, {"max-concurrent-uploads", 5},
+		{"max-download-attempts", 5}, {"shutdown-timeout", CONFIG_SHUTDOWN_TIMEOUT_S}};
+	json_t *j = json_object();
+	char text[256] = "";
+	size_t i;
+
+	json_set_str(j, "debug", c->debug ? "true" : "false");
+	json_set_str(j, "live-restore", c->live_restore ? "true" : "false");
+	json_set_new(j, "labels", list_text(c->labels));
+	json_set_new(j, "insecure-registries", list_text(c->insecure_registries));
+	json_set_new(j, "registry-mirrors", list_text(c->registry_mirrors));
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		snprintf(text, sizeof(text), "%lld",
+			(long long)json_int(c->raw, numbers[i].key, numbers[i].def));
+		json_set_str(j, numbers[i].key, text);
+	}
+	gethostname(text, sizeof(text) - 1);
+	json_set_str(j, "name", text);
+	return j;
+}
+
 static void reload(void)
 {
-	struct err e;
+	struct err e = ERR_INIT;
 
 	if (config_reload(&engine.config, &e)) {
 		log_err(&e, "reloading the configuration");
@@ -140,7 +186,7 @@ static void reload(void)
 	}
 	log_set_level(config_log_level(&engine.config));
 	log_info("configuration reloaded");
-	events_emit(&engine, "daemon", "reload", engine.id, NULL);
+	events_emit(&engine, "daemon", "reload", engine.id, reload_attributes(&engine.config));
 }
 
 static void wait_for_the_end(const sigset_t *signals)
@@ -151,48 +197,77 @@ static void wait_for_the_end(const sigset_t *signals)
 		signo = sigwaitinfo(signals, NULL);
 		if (signo == SIGHUP)
 			reload();
-		else if (signo == SIGTERM || signo == SIGINT)
+		else if (signo > 0)
 			return;
 	}
 }
 
-static int load_config(struct config *c, struct err *e)
+static int load_config(struct config *c, bool again, struct err *e)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_json json_t *j = NULL;
 
-	if (fd_read_all(ROLE_CONFIG, 16 << 20, &text, e))
+	/* The descriptor is shared with the engines before and after us. */
+	if (lseek(ROLE_CONFIG, 0, SEEK_SET) < 0 || fd_read_all(ROLE_CONFIG, 16 << 20, &text, e))
 		return -1;
 	j = json_parse(text.p, text.n, e);
-	return j ? config_from_json(c, j, e) : -1;
+	if (!j || config_from_json(c, j, e))
+		return -1;
+	if (again && config_reload(c, e))
+		log_err(e, "reloading the configuration");
+	log_set_level(config_log_level(c));
+	return 0;
+}
+
+/* First of all, so that no signal that means "stop" finds us unprepared; all threads inherit it. */
+static void block_signals(sigset_t *signals)
+{
+	sigset_t all;
+
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGQUIT);
+	sigaddset(signals, SIGHUP);
+	all = *signals;
+	sigaddset(&all, SIGUSR1);
+	sigaddset(&all, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int listeners_of(int argc, char **argv)
+{
+	uint64_t n;
+
+	if (argc < 2 || argc > 3 || parse_u64(span_of(argv[1]), ROLE_LISTEN_MAX, &n))
+		return -1;
+	return (int)n;
 }
 
 int engine_role_main(int argc, char **argv)
 {
-	struct config config;
-	sigset_t signals;
+	int listeners = listeners_of(argc, argv), fd;
+	struct config config = {0};
+	pid_t supervisor = getppid();
 	struct err e = ERR_INIT;
-	int fd;
+	enum role_step failed;
+	sigset_t signals;
 
-	if (argc != 2)
+	if (listeners < 0)
 		return 2;
-	for (fd = ROLE_CONTROL; fd < ROLE_LISTEN + atoi(argv[1]); fd++)
+	block_signals(&signals);
+	for (fd = ROLE_CONTROL; fd < ROLE_LISTEN + listeners; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	if (load_config(&config, &e))
+	if (load_config(&config, argc == 3, &e))
 		return fail(STEP_OPEN, &e);
-	log_set_level(config_log_level(&config));
-	if (enter_userns(&config, &e))
-		return fail(STEP_USERNS, &e);
+	failed = enter_userns(&config, &e);
+	if (failed)
+		return fail(failed, &e);
+	proc_die_with_parent(supervisor); /* after the change of credentials, which clears it */
 	config.single_id = ns_ids_mapped() == 1;
 	umask(0022);
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL); /* inherited by all threads: only we take them */
-	signal(SIGPIPE, SIG_IGN);
-	if (engine_open(&engine, &config, &e) || serve(atoi(argv[1]), &e))
+	if (engine_open(&engine, &config, &e) || serve(listeners, &e))
 		return fail(STEP_OPEN, &e);
 	log_info("storage driver %s", store_driver_name(&engine.store));
 	tell(ROLE_READY);

@@ -2,9 +2,10 @@
 /*
  * core/api/engine_role.h - what supervisor and engine say to each other
  *
- * The supervisor starts the role ":engine" with these descriptors (as 3, 4, 5, …) and talks with it
- * over CONTROL, a SOCK_SEQPACKET pair. One message is one struct role_message; only its first bytes
- * travel where the rest is not used.
+ * The supervisor starts the role ":engine COUNT [reload]" with these descriptors (as 3, 4, 5, …; COUNT
+ * listening sockets are the last; "reload": read daemon.json again) and talks with it over CONTROL, a SOCK_SEQPACKET pair. One
+ * message is one struct role_message; only its first bytes travel where the rest is not used. Signals
+ * are sent as signals: TERM and INT stop, HUP reloads.
  *
  *	engine -> supervisor	MAP_ME: unshared, write my id maps	READY: the API answers
  *				FAILED: with the reason; it ends
@@ -18,13 +19,13 @@
 
 #include "base/err.h"
 
-enum { ROLE_CONTROL = 3, ROLE_CONFIG, ROLE_LOCK, ROLE_LISTEN };
+enum { ROLE_CONTROL = 3, ROLE_CONFIG, ROLE_DATA_LOCK, ROLE_EXEC_LOCK, ROLE_LISTEN };
 
 #define ROLE_LISTEN_MAX 8 /* sockets the API answers on */
 
 enum role_word { ROLE_MAP_ME = 1, ROLE_MAPPED, ROLE_READY, ROLE_FAILED };
 
-enum role_step { STEP_USERNS = 1, STEP_OPEN };
+enum role_step { STEP_UNSHARE = 1, STEP_SETTLE, STEP_OPEN };
 
 struct role_message {
 	enum role_word word;
