@@ -81,7 +81,7 @@ case("a header of 2 MB", b"GET /_ping HTTP/1.1\r\nHost: d\r\nX: " + b"x" * 2_000
 case("100 000 headers", b"GET /_ping HTTP/1.1\r\nHost: d\r\n" + b"X: y\r\n" * 100_000 + b"\r\n")
 case("a path of 200 KB", b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: d\r\n\r\n")
 case("100 000 query parameters", b"GET /_ping?" + b"a=b&" * 50_000 + b" HTTP/1.1\r\nHost: d\r\n\r\n")
-case("binary noise", os.urandom(100_000))
+case("binary noise", os.urandom(100_000) + b"\r\n\r\n")
 case("a NUL in the path", b"GET /_ping%00x HTTP/1.1\r\nHost: d\r\n\r\n")
 case("no request, half closed", b"", half_close=True)
 case("half a head, half closed", b"GET /_ping HT", half_close=True)
