@@ -119,8 +119,9 @@ static void explain_refusal(const struct docker *d, const struct call *call, con
 	err_hint(e, "an engine of your own needs no rights: start dockerd-rootless, and unset DOCKER_HOST");
 }
 
-static struct client *try_call(struct docker *d, struct client *c, const struct call *call,
-	int *status, struct err *e)
+/* Send a call on @c (taken), or on a new connection. */
+static struct client *send_call(struct docker *d, struct client *c, const struct call *call,
+	struct err *e)
 {
 	cleanup_free char *path = xasprintf("/v%s%s", d->api_version, call->target);
 	cleanup_buf struct buf body = BUF_INIT;
@@ -143,24 +144,35 @@ static struct client *try_call(struct docker *d, struct client *c, const struct 
 		c = client_open(&d->endpoint, e);
 	if (!c && e->kind == ERR_FORBIDDEN)
 		explain_refusal(d, call, path, e);
-	if (!c)
+	if (c && client_request(c, &r, e)) {
+		client_close(c);
 		return NULL;
-	*status = client_request(c, &r, e) ? -1 : client_response(c, e);
-	if (*status >= 0)
-		return c;
-	client_close(c);
-	return NULL;
+	}
+	return c;
+}
+
+/* Send and read the status line: -1 where nothing was answered. */
+static int try_call(struct docker *d, struct client **c, const struct call *call, struct err *e)
+{
+	int status;
+
+	*c = send_call(d, *c, call, e);
+	status = *c ? client_response(*c, e) : -1;
+	if (status < 0) {
+		client_close(*c);
+		*c = NULL;
+	}
+	return status;
 }
 
 struct client *call_open(struct docker *d, const struct call *call, bool own, struct err *e)
 {
-	struct client *c, *kept = own ? NULL : steal(&d->idle);
-	int status = -1;
+	struct client *kept = own ? NULL : steal(&d->idle), *c = kept;
+	int status = try_call(d, &c, call, e);
 
-	c = try_call(d, kept, call, &status, e);
-	if (!c && kept && call->body_fd <= 0)
-		c = try_call(d, NULL, call, &status, e);
-	if (!c)
+	if (status < 0 && kept && call->body_fd <= 0)
+		status = try_call(d, &c, call, e);
+	if (status < 0)
 		return NULL;
 	if (status < 400)
 		return c;
@@ -169,6 +181,23 @@ struct client *call_open(struct docker *d, const struct call *call, bool own, st
 	if (call->body_fd <= 0 && lower_version(d, e))
 		return call_open(d, call, own, e); /* once: the version is another one now */
 	return NULL;
+}
+
+struct client *call_begin(struct docker *d, const struct call *call, struct err *e)
+{
+	return send_call(d, NULL, call, e);
+}
+
+struct client *call_finish(struct docker *d, struct client *c, const struct call *call, struct err *e)
+{
+	int status = client_response(c, e);
+
+	if (status >= 0 && status < 400)
+		return c;
+	if (status >= 400)
+		read_error(c, call, status, e);
+	client_close(c);
+	return status == 400 && lower_version(d, e) ? call_open(d, call, true, e) : NULL;
 }
 
 void call_done(struct docker *d, struct client *c)
@@ -239,37 +268,26 @@ int call_text(struct docker *d, const char *to, struct buf *out, struct err *e)
 /* Send one; its connection, or NULL: then it is made by itself when its turn comes. */
 static struct client *slot_send(struct docker *d, const struct call_slot *slot)
 {
-	cleanup_free char *path = slot->target ? xasprintf("/v%s%s", d->api_version, slot->target) : NULL;
+	struct call call = {.method = slot->method, .target = slot->target};
 	struct err ignored = ERR_INIT;
-	struct client *c = path ? client_open(&d->endpoint, &ignored) : NULL;
 
-	if (c && !client_request(c, &(struct request){.method = slot->method, .target = path}, &ignored))
-		return c;
-	client_close(c);
-	return NULL;
+	return slot->target ? call_begin(d, &call, &ignored) : NULL;
 }
 
 static void slot_finish(struct docker *d, struct call_slot *slot, struct client *c)
 {
 	struct call call = {.method = slot->method, .target = slot->target};
 	cleanup_buf struct buf text = BUF_INIT;
-	int status;
 
 	if (!slot->target) {
 		slot->failed = true;
-		return;
-	}
-	if (!c) {
+	} else if (!c) {
 		slot->failed = call_json(d, &call, NULL, &slot->e);
-		return;
+	} else {
+		c = call_finish(d, c, &call, &slot->e);
+		slot->failed = !c || client_read_all(c, BODY_MAX, &text, &slot->e);
+		client_close(c);
 	}
-	status = client_response(c, &slot->e);
-	if (status >= 400)
-		read_error(c, &call, status, &slot->e);
-	slot->failed = status < 0 || status >= 400 || client_read_all(c, BODY_MAX, &text, &slot->e);
-	client_close(c);
-	if (status == 400 && lower_version(d, &slot->e))
-		slot->failed = call_json(d, &call, NULL, &slot->e);
 }
 
 void call_all(struct docker *d, struct call_slot *slots, size_t n)

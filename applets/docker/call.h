@@ -31,6 +31,11 @@ struct call {
  */
 struct client *call_open(struct docker *d, const struct call *call, bool own, struct err *e);
 
+/* The same in two steps, so that several calls can be on their way together: send on a connection of
+ * its own (NULL with @e), and read the answer, which takes @c. */
+struct client *call_begin(struct docker *d, const struct call *call, struct err *e);
+struct client *call_finish(struct docker *d, struct client *c, const struct call *call, struct err *e);
+
 /* Keep the connection for the next call if it can be used again, else close it. */
 void call_done(struct docker *d, struct client *c);
 

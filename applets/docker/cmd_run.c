@@ -207,10 +207,9 @@ static int start_failure(const struct err *e)
 	return EXIT_USAGE;
 }
 
-static int attach(struct docker *d, const char *id, const struct run_streams *streams,
-	struct stream *s, struct err *e)
+static char *attach_target(const char *id, const struct run_streams *streams)
 {
-	cleanup_buf struct buf to = BUF_INIT;
+	struct buf to = BUF_INIT;
 
 	buf_addf(&to, "/containers/%s/attach?stream=1", id);
 	if (streams->in)
@@ -221,8 +220,26 @@ static int attach(struct docker *d, const char *id, const struct run_streams *st
 		buf_adds(&to, "&stderr=1");
 	if (o.detach_keys && *o.detach_keys)
 		target_query(&to, "detachKeys", o.detach_keys);
-	s->attach = call_open(d, &(struct call){.method = "POST", .target = to.p, .upgrade = true}, true, e);
-	return s->attach ? 0 : -1;
+	return buf_detach(&to);
+}
+
+/* Attach, and ask to be told of the end: both on their way before either is answered. */
+static int attach_and_wait(struct docker *d, const char *id, const struct run_streams *streams,
+	struct stream *s, struct err *e)
+{
+	cleanup_free char *attach_to = attach_target(id, streams);
+	cleanup_free char *wait_for = xasprintf("/containers/%s/wait?condition=%s", id,
+		o.auto_remove ? "removed" : "next-exit");
+	struct call attach = {.method = "POST", .target = attach_to, .upgrade = true};
+	struct call wait = {.method = "POST", .target = wait_for};
+
+	s->attach = call_begin(d, &attach, e);
+	s->wait = s->attach ? call_begin(d, &wait, e) : NULL;
+	if (!s->wait)
+		return -1;
+	s->attach = call_finish(d, s->attach, &attach, e);
+	s->wait = s->attach ? call_finish(d, s->wait, &wait, e) : NULL;
+	return s->wait ? 0 : -1;
 }
 
 static int start(struct docker *d, const char *id, struct err *e)
@@ -230,15 +247,6 @@ static int start(struct docker *d, const char *id, struct err *e)
 	cleanup_free char *to = xasprintf("/containers/%s/start", id);
 
 	return call_post(d, to, NULL, NULL, e);
-}
-
-static int wait_begin(struct docker *d, const char *id, struct stream *s, struct err *e)
-{
-	cleanup_free char *to = xasprintf("/containers/%s/wait?condition=%s", id,
-		o.auto_remove ? "removed" : "next-exit");
-
-	s->wait = call_open(d, &(struct call){.method = "POST", .target = to}, true, e);
-	return s->wait ? 0 : -1;
 }
 
 static int run_attached(struct docker *d, const char *id, const struct run_streams *streams)
@@ -255,7 +263,7 @@ static int run_attached(struct docker *d, const char *id, const struct run_strea
 		s.kill_target = xasprintf("/containers/%s/kill", id);
 	if (terminal)
 		s.resize_target = xasprintf("/containers/%s/resize", id);
-	if (attach(d, id, streams, &s, &e) || wait_begin(d, id, &s, &e))
+	if (attach_and_wait(d, id, streams, &s, &e))
 		return fail_with_help(&e, "run", EXIT_USAGE);
 	stream_begin(&s);
 	rc = start(d, id, &e);
