@@ -28,7 +28,9 @@
 
 #define HEAD_MAX (64 << 10)   /* bytes of status line and headers */
 #define LINE_MAX_CHUNK 256    /* bytes of a chunk's size line */
-#define RECV_SIZE (64 << 10)
+/* A short answer should not cost the page faults of a large buffer: reads grow when one was filled. */
+#define RECV_MIN (3 << 10)
+#define RECV_MAX (64 << 10)
 #define UPLOAD_CHUNK (256 << 10)
 
 enum framing { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
@@ -37,6 +39,7 @@ struct client {
 	int fd;
 	struct buf in;
 	size_t at; /* first byte of in that was not consumed */
+	size_t recv_size;
 	struct buf head;
 	enum framing framing;
 	uint64_t left;	  /* of the body, or of the chunk */
@@ -60,6 +63,7 @@ struct client *client_open(const struct endpoint *ep, struct err *e)
 		return NULL;
 	c = xcalloc(1, sizeof(*c));
 	c->fd = fd;
+	c->recv_size = RECV_MIN;
 	c->in = c->head = (struct buf)BUF_INIT;
 	return c;
 }
@@ -199,12 +203,14 @@ static ssize_t fill(struct client *c, struct err *e)
 		c->at = 0;
 	}
 	do
-		n = recv(c->fd, buf_room(&c->in, RECV_SIZE), RECV_SIZE, 0);
+		n = recv(c->fd, buf_room(&c->in, c->recv_size), c->recv_size, 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_set(e, errno, "error during connect: reading the engine's answer");
 	c->in.n += (size_t)n;
 	c->in.p[c->in.n] = 0;
+	if ((size_t)n == c->recv_size)
+		c->recv_size = RECV_MAX;
 	return n;
 }
 
@@ -397,7 +403,7 @@ int client_read_all(struct client *c, size_t max, struct buf *out, struct err *e
 			e->code = EFBIG;
 			return -1;
 		}
-		n = client_read(c, buf_room(out, RECV_SIZE), RECV_SIZE, e);
+		n = client_read(c, buf_room(out, c->recv_size), c->recv_size, e);
 		if (n > 0) {
 			out->n += (size_t)n;
 			out->p[out->n] = 0;
