@@ -36,17 +36,18 @@ extern char **environ;
 #endif
 #define PARKED 64 /* where descriptors wait while 3… is being filled */
 
+static const int maybe_ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN,
+	SIGTTOU, SIGUSR1, SIGUSR2};
+
 static void child_exec(char *const argv[], const int *fds, size_t n, volatile int *failed)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
 	size_t i;
-	int sig;
 
-	/* Only handlers need resetting for the time until exec; ignored ones must become default. */
-	for (sig = 1; sig < NSIG; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			sigaction(sig, &dfl, NULL);
+	/* exec resets handlers, but what is ignored stays so: what we ignore, or a shell or nohup did. */
+	for (i = 0; i < ARRAY_SIZE(maybe_ignored); i++)
+		sigaction(maybe_ignored[i], &dfl, NULL);
 	for (i = 0; i < n; i++)
 		if (dup3(fds[i], PARKED + (int)i, O_CLOEXEC) < 0)
 			goto fail;
