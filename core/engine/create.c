@@ -480,6 +480,11 @@ json_t *container_create(struct engine *en, const char *name, const char *platfo
 		.asked_for = clock_boot_ns()};
 	json_t *answer;
 
+	if (json_is_null(body) || (json_is_object(body) && !json_object_size(body))) {
+		json_decref(r.warnings);
+		err_kind(e, ERR_INVALID, "config cannot be empty in order to create a container");
+		return NULL;
+	}
 	images_hold(en->images); /* what is resolved stays there until it is pinned */
 	answer = create(&r, name, platform, body, e);
 	images_unhold(en->images);
