@@ -9,53 +9,11 @@
  */
 #include "image_ref.h"
 
+#include "base/base64.h"
 #include "call.h"
 #include "progress.h"
 
 #include <stdlib.h>
-
-/* --- base64 ------------------------------------------------------------------------------- */
-
-static void base64_encode(struct span in, struct buf *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	size_t i, k;
-
-	for (i = 0; i < in.n; i += 3) {
-		uint32_t v = 0;
-
-		for (k = 0; k < 3; k++)
-			v = v << 8 | (i + k < in.n ? (unsigned char)in.p[i + k] : 0);
-		for (k = 0; k < 4; k++)
-			buf_addc(out, i + k > in.n ? '=' : digits[v >> (18 - 6 * k) & 63]);
-	}
-}
-
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
-}
-
-static void base64_decode(const char *in, struct buf *out)
-{
-	uint32_t v = 0;
-	int bits = 0, d;
-
-	for (; (d = base64_digit(*in)) >= 0; in++) {
-		v = v << 6 | (uint32_t)d;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			buf_addc(out, (char)(v >> bits & 255));
-		}
-	}
-}
 
 /* --- credentials -------------------------------------------------------------------------- */
 
@@ -92,7 +50,7 @@ char *registry_auth(const struct docker *d, const struct imgref *ref)
 	if (*token)
 		json_set_str(out, "identitytoken", token);
 	json_print(out, false, &text);
-	base64_encode((struct span){text.p, text.n}, &header);
+	base64_encode((struct span){text.p, text.n}, true, &header);
 	return buf_detach(&header);
 }
 

@@ -9,6 +9,7 @@
  *
  *   Answers are made in the shape of the newest version; what older ones had is put back here.
  */
+#include "base/base64.h"
 #include "api/http.h"
 #include "engine/images.h"
 
@@ -344,37 +345,6 @@ static void save_several(struct http *h)
 }
 
 /* --- create: pull and import -------------------------------------------------------------------------------- */
-
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' || c == '+' ? 62 : c == '_' || c == '/' ? 63 : -1;
-}
-
-/* Base64 for URLs, or the other one; padding may be missing. -1 if it is neither. */
-static int base64_decode(const char *text, struct buf *out)
-{
-	uint32_t bits = 0;
-	int n = 0, digit;
-
-	for (; *text && *text != '='; text++) {
-		digit = base64_digit(*text);
-		if (digit < 0)
-			return -1;
-		bits = bits << 6 | (uint32_t)digit;
-		n += 6;
-		if (n >= 8) {
-			n -= 8;
-			buf_addc(out, (char)(bits >> n));
-		}
-	}
-	return text[strspn(text, "=")] ? -1 : 0;
-}
 
 /* What is known of credentials in what a client sent; NULL if nothing. */
 static json_t *credentials(const json_t *j)

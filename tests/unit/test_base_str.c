@@ -6,6 +6,7 @@
  */
 #include "unit.h"
 
+#include "base/base64.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -301,4 +302,32 @@ TEST(small_helpers)
 	s = span_dup((struct span){ NULL, 0 });
 	CHECK_STR(s, "");
 	free(s);
+}
+
+TEST(base64_both_ways)
+{
+	static const struct {
+		const char *bytes, *text;
+	} cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
+		{"\xff\xfe\xfd", "__79"}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_buf struct buf text = BUF_INIT, back = BUF_INIT;
+
+		base64_encode(span_of(cases[i].bytes), true, &text);
+		CHECK_STR(text.p, cases[i].text);
+		CHECK(!base64_decode(text.p, &back));
+		CHECK_STR(back.p, cases[i].bytes);
+	}
+}
+
+TEST(base64_of_strangers)
+{
+	cleanup_buf struct buf out = BUF_INIT;
+
+	CHECK(!base64_decode("Zm9vYg", &out)); /* no padding */
+	CHECK_STR(out.p, "foob");
+	CHECK(base64_decode("Zm 9v", &out));
+	CHECK(base64_decode("Zg==x", &out));
 }
