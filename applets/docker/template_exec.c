@@ -575,10 +575,14 @@ static enum flow walk_list(struct exec *x, struct value dot, struct node *const 
 int tmpl_exec(const struct tmpl *t, json_t *dot, const struct tmpl_env *env, struct buf *out,
 	struct err *e)
 {
-	struct exec x = {.t = t, .env = env ? env : &no_env, .root = {dot, NULL}, .out = out, .e = e};
-	enum flow flow = walk_list(&x, x.root, t->body, t->n_body);
+	struct exec x = {.t = t, .env = env ? env : &no_env, .out = out, .e = e};
+	struct value from = {dot, NULL};
+	enum flow flow;
 
+	x.root = value_ref(from); /* "$" may be assigned to: then dot is still the caller's */
+	flow = walk_list(&x, from, t->body, t->n_body);
 	vars_pop(&x, 0);
+	value_release(&x.root);
 	free(x.vars);
 	return flow == FLOW_FAILED ? -1 : 0;
 }

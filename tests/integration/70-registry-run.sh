@@ -93,7 +93,7 @@ if [ -n "$debian" ]; then
 
 	check "redis: starts" docker run -d --name redis -u redis "$debian" redis-server --bind 127.0.0.1 --dir /tmp
 	# A pipe would wait for a client that has nothing more to write: it ends with the container.
-	ready() { grep -q -m1 'Ready to accept connections' < <(docker logs -f redis 2>&1); }
+	ready() { grep -q -m1 'Ready to accept connections' < <(exec 2>&1; docker logs -f redis); }
 	check "redis: logs -f shows that it is ready" ready
 	check_out "redis: exec a client" "PONG" docker exec redis redis-cli ping
 	docker exec redis redis-cli set boat coracle >/dev/null

@@ -209,3 +209,8 @@ TEST(quoting)
 	quoted("sh -c 'a \"b\"'", "\"sh -c 'a \\\"b\\\"'\"");
 	quoted("\033[2J\a\t\x7f\xff…ä\xc2\x85", "\"\\x1b[2J\\a\\t\\x7f\\xff…ä\\u0085\"");
 }
+
+TEST(the_root_may_be_assigned)
+{
+	gives(&typed, "{{$ = \"x\"}}{{$}} {{.Name}}", "x /web");
+}
