@@ -111,4 +111,5 @@ check "stop -t 1 of a deaf container" docker stop -t 1 deaf
 check_out "stop: 137" "137" docker inspect -f '{{.State.ExitCode}}' deaf
 docker rm deaf >/dev/null
 
+engine_stop # waits for deletions that run
 check_out "nothing half-made remains" "" as_user ls "$test_home/.local/share/docker/tmp"
