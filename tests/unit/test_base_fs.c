@@ -26,14 +26,12 @@ static void put(int dirfd, const char *name, const char *text)
 
 static char *get(int fd)
 {
-	struct buf b = BUF_INIT;
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_close int own = fd;
 	struct err e = ERR_INIT;
 
-	if (fd < 0)
+	if (fd < 0 || fd_read_all(fd, 1000, &b, &e) < 0)
 		return NULL;
-	if (fd_read_all(fd, 1000, &b, &e) < 0)
-		return NULL;
-	close(fd);
 	return buf_detach(&b);
 }
 

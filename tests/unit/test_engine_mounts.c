@@ -162,13 +162,14 @@ TEST(uses_are_counted)
 TEST(volumes_are_found_again)
 {
 	struct volume_spec spec = {.name = "keep"};
-	struct engine again = {.events = events_open()};
+	static struct engine again; /* like en: to the end of the process */
 	cleanup_json json_t *labels = json_pack("{s:s}", "a", "1"), *j = NULL;
 	struct err e = ERR_INIT;
 
 	set_up();
 	spec.labels = labels;
 	CHECK_OK(e, volume_create(&en, &spec, NULL, NULL, &e));
+	again.events = events_open();
 	again.config.data_root = en.config.data_root;
 	again.datafd = en.datafd;
 	pthread_mutex_init(&again.volumes_lock, NULL);
