@@ -325,7 +325,7 @@ static void attach(struct http *h)
 	int fd;
 
 	c = container_get(en, http_var(h, 0), &e);
-	if (!c || detach_keys(h, &keys, &e)) {
+	if (!c || detach_keys(h, &keys, &e) || container_check_attach(c, &e)) {
 		http_hijack_fail(h, &e);
 		container_put(c);
 		return;
@@ -421,23 +421,13 @@ static void prune(struct http *h)
 	answer(h, 200, filters ? containers_prune(http_engine(h), filters, &e) : NULL, &e);
 }
 
-/* There is no freezer without a cgroup of one's own. */
 static void pause_it(struct http *h)
 {
 	struct container *c = named(h);
 	struct err e;
-	int ctl;
 
-	if (!c)
-		return;
-	ctl = container_ctl(c, &e);
-	if (ctl >= 0)
-		err_set(&e, 0,
-			"cannot pause container %s: OCI runtime pause failed: cannot toggle freezer: cgroups not "
-			"configured for container",
-			c->id);
-	fd_close(&ctl);
-	http_fail(h, &e);
+	if (c)
+		done(h, 204, container_pause(http_engine(h), c, &e), &e);
 	container_put(c);
 }
 
@@ -446,10 +436,8 @@ static void unpause(struct http *h)
 	struct container *c = named(h);
 	struct err e;
 
-	if (!c)
-		return;
-	err_set(&e, 0, "Container %s is not paused", c->id);
-	http_fail(h, &e);
+	if (c)
+		done(h, 204, container_unpause(http_engine(h), c, &e), &e);
 	container_put(c);
 }
 

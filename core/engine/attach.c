@@ -103,6 +103,21 @@ void pending_gone(struct engine *en, struct container *c, uint64_t watch)
 	pending_free(p);
 }
 
+int container_check_attach(struct container *c, struct err *e)
+{
+	bool restarting;
+
+	if (container_check_paused(c, "attach", e))
+		return -1;
+	pthread_mutex_lock(&c->lock);
+	restarting = c->status == ST_RESTARTING;
+	pthread_mutex_unlock(&c->lock);
+	if (!restarting)
+		return 0;
+	return err_kind(e, ERR_CONFLICT, "container %s is restarting, wait until the container is running",
+		c->id);
+}
+
 void attach_begin(struct container *c)
 {
 	pthread_mutex_lock(&c->lock);

@@ -414,6 +414,7 @@ int container_ctl(struct container *c, struct err *e)
 
 void containers_count(struct engine *en, struct container_counts *n)
 {
+	bool running, paused;
 	size_t i;
 
 	*n = (struct container_counts){0};
@@ -423,7 +424,13 @@ void containers_count(struct engine *en, struct container_counts *n)
 
 		if (c->hidden)
 			continue;
-		if (container_is_running(c))
+		pthread_mutex_lock(&c->lock);
+		running = c->status == ST_RUNNING || c->status == ST_RESTARTING;
+		paused = c->paused;
+		pthread_mutex_unlock(&c->lock);
+		if (paused)
+			n->paused++;
+		else if (running)
 			n->running++;
 		else
 			n->stopped++;

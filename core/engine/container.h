@@ -76,6 +76,7 @@ struct container {
 	uint64_t watch;	      /* the watcher's entry for ctl */
 	int exit_code;
 	bool oom_killed;
+	bool paused;	      /* its processes are stopped; only while running */
 	char *error;	      /* State.Error, NULL: none */
 	int64_t started_at, finished_at; /* ns, 0: never */
 	uint64_t exits;	      /* counts ends, for wait?condition=next-exit */
@@ -187,6 +188,13 @@ int container_resize(struct engine *en, struct container *c, unsigned int h, uns
 /* A copy of its control descriptor, or -1 with "container … is not running". */
 int container_ctl(struct container *c, struct err *e);
 
+int container_pause(struct engine *en, struct container *c, struct err *e);
+int container_unpause(struct engine *en, struct container *c, struct err *e);
+/* It was sent @signo: one that is to end it makes a paused one go on. */
+void container_signalled(struct engine *en, struct container *c, int signo, int stop_signal);
+/* ERR_CONFLICT if it is paused and so not fit for "exec" or "attach". */
+int container_check_paused(struct container *c, const char *what, struct err *e);
+
 int container_remove(struct engine *en, struct container *c, const char *ref, bool force,
 	bool volumes, struct err *e);
 /* Remove it in a thread of its own: --rm. */
@@ -215,6 +223,8 @@ struct attach_options {
 };
 /* "ctrl-p,ctrl-q" as bytes; -1: malformed. @out to free(). */
 int detach_keys_parse(const char *text, char **out);
+/* ERR_CONFLICT if it is paused or restarting. */
+int container_check_attach(struct container *c, struct err *e);
 /* A client learns that it is attached before its socket is in our list, and may start the container
  * at once: a start waits from attach_begin() to attach_end(), so that no output is missed. */
 void attach_begin(struct container *c);
@@ -240,7 +250,8 @@ struct list_options {
 };
 json_t *containers_list(struct engine *en, const struct list_options *o, struct err *e);
 json_t *container_top(struct engine *en, struct container *c, const char *ps_args, struct err *e);
-const char *status_name(enum status s);
+/* "running", "paused", … c->lock is held. */
+const char *container_status(const struct container *c);
 /* Where its lines go; NULL: nowhere. To free(). */
 char *container_log_path(struct engine *en, struct container *c, const json_t *host);
 

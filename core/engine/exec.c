@@ -250,6 +250,8 @@ json_t *exec_create(struct engine *en, struct container *c, const json_t *body, 
 		/* said already */
 	} else if (!pid) {
 		not_running(c, e);
+	} else if (container_check_paused(c, "exec", e)) {
+		/* said already */
 	} else if (!check_user(x, pid, e)) {
 		insert(en, x);
 		exec_command_event(en, x, "exec_create");
@@ -280,7 +282,7 @@ int exec_check_start(struct exec *x, struct err *e)
 	pthread_mutex_unlock(&x->lock);
 	if (!rc && !running_pid(x->c, NULL))
 		rc = not_running(x->c, e);
-	return rc;
+	return rc ? rc : container_check_paused(x->c, "exec", e);
 }
 
 static int claim(struct exec *x, struct err *e)

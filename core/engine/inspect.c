@@ -20,7 +20,7 @@ static json_t *state(const struct container *c)
 	char started[CLOCK_RFC3339_MAX], finished[CLOCK_RFC3339_MAX];
 
 	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:s, s:s}", "Status",
-		status_name(c->status), "Running", running, "Paused", 0, "Restarting", restarting, "OOMKilled",
+		container_status(c), "Running", running, "Paused", c->paused, "Restarting", restarting, "OOMKilled",
 		c->oom_killed, "Dead", 0, "Pid", (int)c->pid, "ExitCode", c->exit_code, "Error",
 		c->error ? c->error : "", "StartedAt", clock_format(c->started_at, started), "FinishedAt",
 		clock_format(c->finished_at, finished));

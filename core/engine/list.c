@@ -49,7 +49,7 @@ static void status_text(const struct container *c, char *out, size_t n)
 
 	duration(now - (c->status == ST_RUNNING ? c->started_at : c->finished_at), ago);
 	if (c->status == ST_RUNNING)
-		snprintf(out, n, "Up %s", ago);
+		snprintf(out, n, c->paused ? "Up %s (Paused)" : "Up %s", ago);
 	else if (c->status == ST_RESTARTING)
 		snprintf(out, n, "Restarting (%d) %s ago", c->exit_code, ago);
 	else if (c->status == ST_REMOVING)
@@ -122,7 +122,7 @@ static json_t *summary(struct engine *en, struct container *c, const char *name)
 	json_set_int(j, "Created", c->created / NS_PER_S);
 	json_set_new(j, "Ports", exposed_ports(c));
 	json_set_new(j, "Labels", labels ? json_incref(labels) : json_object());
-	json_set_str(j, "State", status_name(c->status));
+	json_set_str(j, "State", container_status(c));
 	json_set_str(j, "Status", status);
 	json_set_new(j, "HostConfig", json_pack("{s:s}", "NetworkMode", mode));
 	if (json_obj(c->host, "Annotations"))
@@ -340,7 +340,7 @@ static bool match_state(struct query *q, const struct container *c)
 	if (c->removed)
 		return false;
 	snprintf(code, sizeof(code), "%d", c->exit_code);
-	if (json_array_size(states) ? !filter_has(states, status_name(c->status)) :
+	if (json_array_size(states) ? !filter_has(states, container_status(c)) :
 				      !q->all && c->status != ST_RUNNING && c->status != ST_RESTARTING)
 		return false;
 	if (json_array_size(exited) && (c->status != ST_EXITED || !filter_has(exited, code)))

@@ -94,7 +94,7 @@ static int claim(struct container *c, const char *ref, struct err *e)
 		rc = err_kind(e, ERR_CONFLICT,
 			"cannot remove container \"%s\": container is %s: stop the container before removing or "
 			"force remove",
-			ref, c->status == ST_RUNNING ? "running" : "restarting");
+			ref, container_status(c));
 	} else {
 		c->status_before = c->status;
 		c->status = ST_REMOVING;

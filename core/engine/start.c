@@ -452,6 +452,8 @@ static int check_startable(struct container *c, bool by_policy, struct err *e)
 	pthread_mutex_lock(&c->lock);
 	if (c->removed || c->status == ST_REMOVING)
 		rc = err_kind(e, ERR_CONFLICT, "container is marked for removal and cannot be started");
+	else if (c->paused)
+		rc = err_kind(e, ERR_CONFLICT, "cannot start a paused container, try unpause instead");
 	else if (c->status == ST_RUNNING)
 		rc = err_kind(e, ERR_NOT_MODIFIED, "container %s is running", c->id);
 	else if (by_policy && c->status != ST_RESTARTING)
@@ -556,6 +558,7 @@ static struct ended note_exit(struct engine *en, struct container *c, const stru
 	c->exit_code = x->exit_code;
 	c->finished_at = x->finished_at;
 	c->oom_killed = x->oom_killed;
+	c->paused = false;
 	c->status = ST_EXITED;
 	end.stopping = c->stopping > 0;
 	if (wants_restart(en, c))

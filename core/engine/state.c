@@ -40,11 +40,16 @@
 #define LOST 255       /* what Docker says of one whose end nobody saw */
 #define KILL_WAIT_MS 10000
 
-const char *status_name(enum status s)
+static const char *status_name(enum status s)
 {
 	static const char *const names[] = {"created", "running", "restarting", "exited", "removing"};
 
 	return names[s];
+}
+
+const char *container_status(const struct container *c)
+{
+	return c->paused ? "paused" : status_name(c->status);
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
@@ -119,10 +124,13 @@ void container_kill_rest(int dirfd)
 	struct pollfd p;
 
 	pidfd = proc_open((pid_t)json_int(j, "init_pid", 0), (uint64_t)json_int(j, "init_start_time", 0));
-	if (pidfd < 0)
+	if (pidfd < 0) {
+		freeze_undo(dirfd);
 		return;
+	}
 	/* Killing the first process of a pid namespace kills all in it. */
 	proc_signal(pidfd, SIGKILL);
+	freeze_undo(dirfd);
 	p = (struct pollfd){pidfd, POLLIN, 0};
 	while (poll(&p, 1, KILL_WAIT_MS) < 0 && errno == EINTR)
 		;
@@ -285,6 +293,7 @@ static bool reconnect(struct engine *en, struct container *c, int dirfd)
 	c->start_time = info.start_time;
 	c->started_at = info.started_at;
 	c->exit_code = 0;
+	c->paused = monitor_is_paused(dirfd);
 	c->watch = watch_add(en, ctl, WATCH_CONTAINER, c, NULL);
 	pthread_mutex_unlock(&c->lock);
 	return true;

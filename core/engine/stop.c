@@ -41,6 +41,7 @@ static int send_signal(struct engine *en, struct container *c, int signo, struct
 
 	if (ctl < 0 || monitor_signal(ctl, signo, e))
 		return -1;
+	container_signalled(en, c, signo, stop_signal(c, NULL));
 	kill_event(en, c, signo);
 	return 0;
 }

@@ -370,6 +370,13 @@ int monitor_signal_all(int ctl, int signo, struct err *e)
 	return signal_request(ctl, signo, true, e);
 }
 
+int monitor_freeze(int ctl, bool on, struct err *e)
+{
+	struct msg_freeze m = { MSG_HEAD(MSG_FREEZE, m), on };
+
+	return ask(ctl, &m, sizeof(m), -1, e);
+}
+
 /* --- the end ------------------------------------------------------------------------------------------ */
 
 int monitor_exit_record(int dirfd, struct monitor_exit *x)

@@ -331,6 +331,7 @@ static void init_ready(struct monitor *m, struct watch *w, uint32_t events)
 	m->exit.exit_code = status < 0 ? 255 : status;
 	m->exit.finished_at = clock_real_ns();
 	m->exited = true;
+	thaw(m); /* those that outlive it in a shared pid namespace */
 	watch_drop(m, w);
 	/* Nobody is left who could write, or somebody may be. */
 	m->deadline = clock_mono_ns() + (m->alone ? 0 : GRACE_MS * NS_PER_MS);

@@ -58,6 +58,13 @@ struct connection {
 	struct connection *next;
 };
 
+/* A process of a paused container. */
+struct frozen {
+	pid_t pid;
+	uint64_t start_time;
+	bool by_us; /* not: it was stopped before */
+};
+
 struct monitor {
 	int epoll, dir;
 	struct connection *connections;
@@ -80,6 +87,8 @@ struct monitor {
 	bool over;   /* all told; what remains is clients that have not read all */
 	struct monitor_exit exit;
 	int64_t deadline; /* monotonic ns at which patience ends, or 0 */
+	struct frozen *frozen; /* those of a paused container */
+	size_t n_frozen;       /* 0: not paused */
 };
 
 /* --- monitor.c --- */
@@ -114,6 +123,13 @@ void source_ready(struct monitor *m, struct watch *w, uint32_t events);
 void stdin_ready(struct monitor *m, struct watch *w, uint32_t events);
 /* stdin can take more: what waits in a client goes on. */
 void stdin_pump(struct monitor *m);
+
+/* --- freeze.c --- */
+/* Signal each process of the container. */
+int signal_all(struct monitor *m, int signo, struct err *e);
+/* Stop each process; nothing to do if they are. 0, or -1 with @e and all running. */
+int freeze(struct monitor *m, struct err *e);
+void thaw(struct monitor *m); /* may be called at any time */
 
 /* --- requests.c --- */
 void listener_ready(struct monitor *m, struct watch *w, uint32_t events);

@@ -10,7 +10,7 @@
  *		 the lengths START announced; ATTACH... with the client's socket
  *	monitor: STARTED or FAILED
  * Later, on that socketpair or a connection to monitor.sock (greeted with STARTED):
- *	engine:  ATTACH, RESIZE, SIGNAL, each with a socket for the answer as first descriptor:
+ *	engine:  ATTACH, RESIZE, SIGNAL, FREEZE, each with a socket for the answer as first descriptor:
  *		 answers on the connection itself would mix where threads share it
  *	monitor: on that socket DONE or FAILED; on every connection EXITED when all is over
  *
@@ -35,6 +35,7 @@ enum msg_type {
 	MSG_FAILED,
 	MSG_DONE,
 	MSG_EXITED,
+	MSG_FREEZE,
 };
 
 struct msg_head {
@@ -71,6 +72,11 @@ struct msg_signal {
 	uint32_t all; /* 1: every process of the container */
 };
 
+struct msg_freeze {
+	struct msg_head head;
+	uint32_t on; /* 1: stop every process of the container; 0: let them go on */
+};
+
 struct msg_started {
 	struct msg_head head;
 	uint32_t protocol;
@@ -98,6 +104,7 @@ union msg {
 	struct msg_attach attach;
 	struct msg_resize resize;
 	struct msg_signal signal;
+	struct msg_freeze freeze;
 	struct msg_started started;
 	struct msg_failed failed;
 	struct msg_exited exited;

@@ -35,6 +35,8 @@ static uint32_t fixed_length(uint32_t type)
 		return sizeof(struct msg_resize);
 	case MSG_SIGNAL:
 		return sizeof(struct msg_signal);
+	case MSG_FREEZE:
+		return sizeof(struct msg_freeze);
 	case MSG_STARTED:
 		return sizeof(struct msg_started);
 	case MSG_FAILED:
@@ -116,44 +118,27 @@ static int do_resize(struct monitor *m, const struct msg_resize *r, struct err *
 	return 0;
 }
 
-/* Signal each process whose pid namespace is the container's. */
-static int signal_namespace(const struct monitor *m, int signo, struct err *e)
-{
-	cleanup_closedir DIR *proc = opendir("/proc");
-	struct stat own, its, ours;
-	struct dirent *d;
-	char path[64];
-	uint64_t pid;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)m->pid);
-	if (!proc || stat(path, &own) || stat("/proc/self/ns/pid", &ours))
-		return err_set(e, errno, "looking for the container's processes");
-	if (own.st_ino == ours.st_ino)
-		return err_kind(e, ERR_NOT_SUPPORTED, "the container shares the pid namespace outside");
-	while ((d = readdir(proc))) {
-		cleanup_close int pidfd = -1;
-
-		if (parse_u64(span_of(d->d_name), INT_MAX, &pid))
-			continue;
-		pidfd = proc_open((pid_t)pid, proc_start_time((pid_t)pid));
-		snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
-		if (pidfd >= 0 && !stat(path, &its) && its.st_ino == own.st_ino)
-			proc_signal(pidfd, signo);
-	}
-	return 0;
-}
-
 static int do_signal(struct monitor *m, const struct msg_signal *s, struct err *e)
 {
 	if (m->exited)
 		return err_kind(e, ERR_CONFLICT, "the process has ended");
 	if (s->all)
-		return signal_namespace(m, s->signo, e);
+		return signal_all(m, s->signo, e);
 	if (proc_signal(m->init.fd, s->signo)) {
 		if (errno == ESRCH)
 			return err_kind(e, ERR_CONFLICT, "the process has ended");
 		return err_set(e, errno, "sending signal %d", s->signo);
 	}
+	return 0;
+}
+
+static int do_freeze(struct monitor *m, const struct msg_freeze *f, struct err *e)
+{
+	if (m->exited)
+		return err_kind(e, ERR_CONFLICT, "the process has ended");
+	if (f->on)
+		return freeze(m, e);
+	thaw(m);
 	return 0;
 }
 
@@ -166,6 +151,8 @@ static int handle(struct monitor *m, const union msg *msg, int *fds, size_t nfds
 		return do_resize(m, &msg->resize, e);
 	case MSG_SIGNAL:
 		return do_signal(m, &msg->signal, e);
+	case MSG_FREEZE:
+		return do_freeze(m, &msg->freeze, e);
 	case MSG_ATTACH:
 		if (nfds != 2)
 			return err_kind(e, ERR_INVALID, "attach needs the client's socket");

@@ -11,6 +11,7 @@
  *	monitor.sock	SOCK_SEQPACKET, messages below
  *	monitor.json	{"pid", "start_time", "init_pid", "init_start_time", "started_at"}: written when it runs
  *	exit.json	{"exit_code", "finished_at", "oom_killed", "error"}: written, then EXITED is sent
+ *	paused		there while the container's processes are stopped (freeze.c)
  * In production that is <exec-root>/<container id>/ for init and <exec-root>/<id>/exec-<exec id>/.
  */
 #ifndef RUNTIME_RUNTIME_H
@@ -100,6 +101,12 @@ int monitor_attach(int ctl, const struct monitor_attach *a, struct err *e);
 int monitor_resize(int ctl, unsigned int rows, unsigned int cols, struct err *e);
 int monitor_signal(int ctl, int signo, struct err *e); /* to the process; ERR_CONFLICT if it has ended */
 int monitor_signal_all(int ctl, int signo, struct err *e); /* every process of the container */
+
+/* Stop every process of the container, or let them go on.  Either may be so already. */
+int monitor_freeze(int ctl, bool on, struct err *e);
+bool monitor_is_paused(int dirfd);
+/* Let go on what a paused container's dead monitor left stopped. */
+void freeze_undo(int dirfd);
 
 /* The control descriptor becomes readable when the process ended (and all its output is in the log)
  * or the monitor died.  Then: 1 and @x from the monitor or its exit record; -1 with @e: the monitor
