@@ -10,12 +10,16 @@
  *   copied.  Every entry appears by rename, so a running docker keeps its old inode and a new
  *   one starts the new binary.
  *
+ *   Some names are those of programs that many hosts have.  A directory in front of PATH would
+ *   hide those, so such a name is linked only where the host has none, or on demand.
+ *
  *   An upgrade finds the links of the version before: hard links share the inode of the old
  *   DIR/coracle, which is how they are told from a stranger's file of the same name.
  */
 #include "install.h"
 
 #include "base/fs.h"
+#include "ns/tool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -103,9 +107,23 @@ static int place_link(int dirfd, const char *name, bool symbolic, struct err *e)
 	return rename_in(dirfd, name, e);
 }
 
-int install_links(const char *dir, const char *const *names, const struct install_options *o,
-	struct err *e)
+/* Is this the name of a program of the host that a link of ours would hide? */
+static bool would_hide(int dirfd, const char *name)
 {
+	static const char *const others[] = { "newuidmap", "newgidmap", "nsenter", "runc", NULL };
+	cleanup_free char *path = NULL;
+	struct stat st;
+
+	if (!str_in(name, others) || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return false; /* ours of before is upgraded */
+	path = tool_find(name);
+	return path != NULL;
+}
+
+int install_links(const char *dir, const char *const *names, const struct install_options *o,
+	char **left, struct err *e)
+{
+	cleanup_buf struct buf out = BUF_INIT;
 	cleanup_close int dirfd = -1;
 	struct stat self, old = { 0 };
 
@@ -131,8 +149,13 @@ int install_links(const char *dir, const char *const *names, const struct instal
 	if (place_program(dirfd, &self, e) < 0)
 		return err_wrap(e, "installing into %s", dir);
 	for (const char *const *n = names; *n; n++) {
+		if (!o->all && would_hide(dirfd, *n)) {
+			buf_addf(&out, "%s%s", out.n ? " " : "", *n);
+			continue;
+		}
 		if (strcmp(*n, PROGRAM) != 0 && place_link(dirfd, *n, o->symlinks, e) < 0)
 			return err_wrap(e, "installing into %s", dir);
 	}
+	*left = buf_detach(&out);
 	return 0;
 }

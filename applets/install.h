@@ -10,6 +10,7 @@
 struct install_options {
 	bool symlinks; /* make symbolic links, not hard ones */
 	bool force;    /* replace files that are not ours, too */
+	bool all;      /* link the names that programs of the host have, too */
 };
 
 /**
@@ -21,9 +22,12 @@ struct install_options {
  * rename.  A name taken by a file that is no link of ours is an error found before anything is
  * changed, unless @o->force.  Doing it twice changes nothing.
  *
+ * Names that belong to others (newuidmap, nsenter, ...) are left out where PATH leads to the host's program
+ * of that name, unless @o->all; *@left tells which, separated by blanks, to free().
+ *
  * Return: 0, or -1 with @e set
  */
 int install_links(const char *dir, const char *const *names, const struct install_options *o,
-	struct err *e);
+	char **left, struct err *e);
 
 #endif

@@ -142,8 +142,9 @@ static int do_help(void)
 	       "Usage:	coracle COMMAND ARGS...\n"
 	       "	COMMAND ARGS...			through a link\n"
 	       "	coracle --list			the commands, one a line\n"
-	       "	coracle --install [-s] [-f] DIR	put coracle and its links into DIR\n"
-	       "					(-s symbolic links, -f replace other files)\n"
+	       "	coracle --install [-s] [-f] [-a] DIR	put coracle and its links into DIR\n"
+	       "					(-s symbolic links, -f replace other files,\n"
+	       "					-a hide programs of the host, too)\n"
 	       "	coracle --version\n\nCommands:\n",
 		CORACLE_VERSION);
 	for (size_t i = 0; i < ARRAY_SIZE(applets); i++) {
@@ -176,6 +177,7 @@ static bool in_path(const char *dir)
 static int do_install(int argc, char **argv)
 {
 	struct install_options o = { 0 };
+	cleanup_free char *left = NULL;
 	struct err e = ERR_INIT;
 	char **names;
 	char *dir;
@@ -186,6 +188,8 @@ static int do_install(int argc, char **argv)
 			o.symlinks = true;
 		else if (strcmp(argv[i], "-f") == 0)
 			o.force = true;
+		else if (strcmp(argv[i], "-a") == 0)
+			o.all = true;
 		else
 			return usage("unknown option", argv[i]);
 	}
@@ -193,7 +197,7 @@ static int do_install(int argc, char **argv)
 		return usage("--install needs one directory, not", i < argc ? argv[i + 1] : "");
 
 	names = all_names();
-	if (install_links(argv[i], (const char *const *)names, &o, &e) < 0) {
+	if (install_links(argv[i], (const char *const *)names, &o, &left, &e) < 0) {
 		fprintf(stderr, "coracle: %s\n", e.msg);
 		if (*e.hint)
 			fprintf(stderr, "coracle: hint: %s\n", e.hint);
@@ -201,6 +205,8 @@ static int do_install(int argc, char **argv)
 	}
 	dir = realpath(argv[i], NULL);
 	printf("Installed into %s.\n", dir ? dir : argv[i]);
+	if (*left)
+		printf("Not linked, as this host has its own: %s (-a links them, too).\n", left);
 	puts("Put these lines into your shell's start file (~/.profile):\n");
 	if (dir && !in_path(dir))
 		printf("export PATH=%s:$PATH\n", dir);

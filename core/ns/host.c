@@ -10,6 +10,7 @@
 #include "ns/host.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "ns/tool.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -153,6 +154,43 @@ void host_report(void)
 	report_cgroup();
 	report_lsm();
 	report_devices();
+}
+
+/* --- packages ------------------------------------------------------------------------------- */
+
+static const struct manager {
+	const char *program;
+	const char *install[HOST_PACKAGES]; /* by enum host_package */
+} managers[] = {
+	{"apt-get", {"apt-get install -y uidmap", "apt-get install -y dbus-user-session",
+			    "apt-get install -y fuse-overlayfs", "apt-get install -y slirp4netns"}},
+	{"dnf", {"dnf install -y shadow-utils", "dnf install -y dbus-daemon", "dnf install -y fuse-overlayfs",
+			"dnf install -y slirp4netns"}},
+	{"yum", {"yum install -y shadow-utils", "yum install -y dbus-daemon", "yum install -y fuse-overlayfs",
+			"yum install -y slirp4netns"}},
+	{"zypper", {"zypper install -y shadow", "zypper install -y dbus-1", "zypper install -y fuse-overlayfs",
+			   "zypper install -y slirp4netns"}},
+	{"apk", {"apk add shadow-subids", "apk add dbus", "apk add fuse-overlayfs", "apk add slirp4netns"}},
+	{"pacman", {"pacman -S --noconfirm shadow", "pacman -S --noconfirm dbus",
+			   "pacman -S --noconfirm fuse-overlayfs", "pacman -S --noconfirm slirp4netns"}},
+};
+
+static const char *const unknown_manager[HOST_PACKAGES] = {
+	"install the package that has newuidmap and newgidmap (uidmap, shadow-utils, shadow)",
+	"install the package that starts a D-Bus for each user (dbus-user-session, dbus-daemon, dbus)",
+	"install the package fuse-overlayfs", "install the package slirp4netns"};
+
+const char *host_install_command(enum host_package p)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(managers); i++) {
+		cleanup_free char *path = tool_find(managers[i].program);
+
+		if (path)
+			return managers[i].install[p];
+	}
+	return unknown_manager[p];
 }
 
 /* --- refusals ------------------------------------------------------------------------------- */

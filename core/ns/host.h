@@ -31,6 +31,12 @@ void host_explain_unshare(struct err *e);
 /* The same for ns_settle(): the namespace came without its capabilities. */
 void host_explain_settle(struct err *e);
 
+/* Things of other projects that a host may lack, and what its package manager calls them. */
+enum host_package { HOST_UIDMAP, HOST_DBUS_SESSION, HOST_FUSE_OVERLAYFS, HOST_SLIRP4NETNS, HOST_PACKAGES };
+/* The command that installs it here ("apt-get install -y uidmap"), for root; where no package manager is
+ * known, words that say what to look for.  Static text. */
+const char *host_install_command(enum host_package p);
+
 /* Is a release like "5.10.0-21-amd64" that version, or later?  For tests. */
 bool host_release_at_least(const char *release, unsigned int major, unsigned int minor);
 enum host_fs { HOST_FS_GOOD, HOST_FS_DOUBTFUL, HOST_FS_REFUSED };

@@ -11,6 +11,7 @@
  *   (CVE-2014-8989: dropping a group can be a way around a permission that excludes the group).
  */
 #include "base/fs.h"
+#include "ns/host.h"
 #include "ns/ns.h"
 #include "ns/tool.h"
 
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define TOOL_TIMEOUT_MS 30000 /* the tools may ask LDAP for the user */
+#define TOOL_WORDS_MAX 1024   /* bytes of a tool's message that we keep */
 
 static int write_once(int procfd, const char *file, const char *text, size_t len, struct err *e)
 {
@@ -36,7 +38,12 @@ static int write_once(int procfd, const char *file, const char *text, size_t len
 	return err_set(e, put < 0 ? errno : EIO, "writing %s", file);
 }
 
-static int write_map(int procfd, const char *file, const struct idmap *m, struct err *e)
+int idmap_deny_setgroups(int procfd, struct err *e)
+{
+	return write_once(procfd, "setgroups", "deny", 4, e);
+}
+
+int idmap_write(int procfd, const char *file, const struct idmap *m, struct err *e)
 {
 	char text[IDMAP_TEXT_MAX];
 	ssize_t len = idmap_format(m, text, sizeof(text));
@@ -56,11 +63,11 @@ static int write_maps(pid_t pid, const struct idmap *uids, const struct idmap *g
 	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (procfd < 0)
 		return err_set(e, errno, "opening %s", path);
-	if (deny_setgroups && write_once(procfd, "setgroups", "deny", 4, e))
+	if (deny_setgroups && idmap_deny_setgroups(procfd, e))
 		return -1;
-	if (write_map(procfd, "gid_map", gids, e))
+	if (idmap_write(procfd, "gid_map", gids, e))
 		return -1;
-	return write_map(procfd, "uid_map", uids, e);
+	return idmap_write(procfd, "uid_map", uids, e);
 }
 
 /* Do we hold both capabilities over our own user namespace (root in a container, say)? */
@@ -76,8 +83,7 @@ static bool can_write_any(void)
 static int tool_missing(const char *name, struct err *e)
 {
 	err_set(e, ENOENT, "executing %s: executable file not found in $PATH", name);
-	return err_hint(e, "install it as root: apt-get install uidmap, dnf install shadow-utils, "
-			   "zypper install shadow, apk add shadow-subids, pacman -S shadow");
+	return err_hint(e, "as root: %s", host_install_command(HOST_UIDMAP));
 }
 
 bool idmap_can_apply(struct err *e)
@@ -153,7 +159,7 @@ static int mapper_finish(struct mapper *p, struct err *e)
 	if (!p->running)
 		return 0;
 	p->running = false;
-	status = tool_finish(&p->tool, TOOL_TIMEOUT_MS, &said, e);
+	status = tool_finish(&p->tool, TOOL_TIMEOUT_MS, TOOL_WORDS_MAX, &said, e);
 	if (status < 0)
 		return err_wrap(e, "%s failed", p->words.p);
 	if (!status)

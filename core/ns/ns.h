@@ -50,6 +50,9 @@ struct idmap {
  */
 int idmap_compute(const char *file, uid_t uid, const char *name, uint32_t own_id, struct idmap *m,
 	struct err *e);
+/* The same for the text of such a file; @file is only a name for messages. */
+int idmap_compute_text(struct span text, const char *file, uid_t uid, const char *name, uint32_t own_id,
+	struct idmap *m, struct err *e);
 /* Only @own_id, as 0. */
 void idmap_single(uint32_t own_id, struct idmap *m);
 /* The kernel's text for it, "0 1000 1\n1 100000 65536\n". Returns its length, or -1 if it would not
@@ -69,6 +72,53 @@ ssize_t idmap_format(const struct idmap *m, char *text, size_t size);
 int idmap_apply(pid_t pid, const struct idmap *uids, const struct idmap *gids, struct err *e);
 /* Is there a way to apply more than one extent?  If not, @e says what is missing and how to get it. */
 bool idmap_can_apply(struct err *e);
+
+/**
+ * idmap_write() - Install one map in another process's user namespace
+ * @procfd:	/proc/PID of the target, O_PATH: a pid can be recycled between a check of its owner and
+ *		this write, a descriptor cannot
+ * @file:	"uid_map" or "gid_map"
+ *
+ * Return: 0, or -1 with @e set and nothing installed
+ */
+int idmap_write(int procfd, const char *file, const struct idmap *m, struct err *e);
+/* Forbid setgroups(2) there, for good. */
+int idmap_deny_setgroups(int procfd, struct err *e);
+
+/* --- users and their subordinate ids --- */
+
+struct ns_user {
+	uid_t uid;
+	gid_t gid;
+	char name[256]; /* "" if nobody knows */
+};
+
+/* Who we are.  Users of LDAP are not in /etc/passwd: their login has told the environment (USER). That
+ * is for choosing what to ask for; newuidmap judges it. */
+void ns_user_self(struct ns_user *u);
+
+/* Where subordinate ids are looked up, as RootlessKit's --subid-source.  auto: getsubids where
+ * /etc/nsswitch.conf names a source of subids, /etc/subuid and /etc/subgid otherwise. */
+enum subid_source { SUBID_AUTO, SUBID_DYNAMIC, SUBID_STATIC };
+/* "auto", "dynamic", "static", or "".  0, or -1. */
+int subid_source_parse(const char *text, enum subid_source *source);
+
+/**
+ * idmap_of_user() - Both maps of a user: all ids he was given
+ * @source:	Where to look; getsubids is waited for, 30 s at most
+ * @uids, @gids: Filled in as idmap_compute() does
+ *
+ * Return: 0; -1 with RootlessKit's text and what root can do about it
+ */
+int idmap_of_user(const struct ns_user *u, enum subid_source source, struct idmap *uids, struct idmap *gids,
+	struct err *e);
+
+/* What getsubids(1) prints ("0: name 100000 65536") as lines of a subid file with @uid as the owner;
+ * what is no such line is left out. */
+void subid_from_getsubids(struct span said, uid_t uid, struct buf *lines);
+/* Were all of [@start, @start + @count) given to this user by @file (several lines together will do)?
+ * -1 with @e if it cannot be read; false for an empty range. */
+int subid_covers(const char *file, uid_t uid, const char *name, uint32_t start, uint32_t count, struct err *e);
 
 /* Parse one line of a subid file (without its newline): "owner:start:count". The range holds at least
  * one id and ends below 2^32 - 1. 0, or -1. */

@@ -132,37 +132,78 @@ static void deal_rest(struct dealer *d, uint64_t first, uint64_t last)
 	}
 }
 
-int idmap_compute(const char *file, uid_t uid, const char *name, uint32_t own_id, struct idmap *m,
-	struct err *e)
+int idmap_compute_text(struct span rest, const char *file, uid_t uid, const char *name, uint32_t own_id,
+	struct idmap *m, struct err *e)
 {
 	struct dealer d = {.m = m, .next = 1, .text_len = EXTENT_TEXT_MAX};
-	cleanup_buf struct buf text = BUF_INIT;
-	struct err why = ERR_INIT;
-	struct span rest, line, owner;
+	struct span line, owner;
 	uint32_t start, count;
-	bool listed = false;
 
 	idmap_single(own_id, m);
-	if (file_read_at(AT_FDCWD, file, SUBID_FILE_MAX, &text, &why) && why.code != ENOENT) {
-		if (e)
-			*e = why;
-		return -1;
-	}
-	rest = (struct span){text.p, text.n};
-	while (!d.full && span_token(&rest, '\n', &line)) {
-		if (subid_parse_line(line, &owner, &start, &count) || !mine(owner, uid, name))
-			continue;
-		listed = true;
-		deal_rest(&d, start, (uint64_t)start + count - 1);
-	}
+	while (!d.full && span_token(&rest, '\n', &line))
+		if (!subid_parse_line(line, &owner, &start, &count) && mine(owner, uid, name))
+			deal_rest(&d, start, (uint64_t)start + count - 1);
 	if (d.full)
 		log_warn("%s has more ranges for uid %u than an id map can hold: those after the "
 			 "first %zu are not used",
 			file, uid, m->n - 1);
-	if (!listed || m->n == 1)
+	if (m->n == 1)
 		return err_kind(e, ERR_NOT_FOUND, "No %s ranges found for user %u (\"%s\")",
 			strstr(file, "subgid") ? "subgid" : "subuid", uid, name ? name : "");
 	return 0;
+}
+
+/* A file that is not there has no lines. */
+static int subid_read(const char *file, struct buf *text, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!file_read_at(AT_FDCWD, file, SUBID_FILE_MAX, text, &why) || why.code == ENOENT)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
+int idmap_compute(const char *file, uid_t uid, const char *name, uint32_t own_id, struct idmap *m,
+	struct err *e)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+
+	idmap_single(own_id, m);
+	if (subid_read(file, &text, e))
+		return -1;
+	return idmap_compute_text((struct span){text.p, text.n}, file, uid, name, own_id, m, e);
+}
+
+/* The first id from @id on that no line of @rest gives to the user. */
+static uint64_t end_of_given(struct span rest, uid_t uid, const char *name, uint64_t id)
+{
+	struct span line, owner;
+	uint32_t start, count;
+
+	while (span_token(&rest, '\n', &line)) {
+		if (subid_parse_line(line, &owner, &start, &count) || !mine(owner, uid, name))
+			continue;
+		if (id >= start && id < (uint64_t)start + count)
+			return (uint64_t)start + count;
+	}
+	return id;
+}
+
+int subid_covers(const char *file, uid_t uid, const char *name, uint32_t start, uint32_t count, struct err *e)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	uint64_t at = start, next, end = (uint64_t)start + count;
+
+	if (subid_read(file, &text, e))
+		return -1;
+	for (; at < end; at = next) {
+		next = end_of_given((struct span){text.p, text.n}, uid, name, at);
+		if (next == at)
+			return 0;
+	}
+	return count > 0;
 }
 
 uint32_t subid_free_start(const char *file)

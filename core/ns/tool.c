@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/ns/tool.c - run newuidmap and newgidmap
+ * core/ns/tool.c - run the small programs of the host: newuidmap, newgidmap, getsubids
  *
  * Theory of operation
  *   Mapping subordinate ids takes CAP_SETUID over the parent namespace, which the host lends
  *   through two small set-user-ID programs.  We may be reachable under their names ourselves (a
- *   link in ~/bin): calling that would be calling ourselves, so a candidate that is our own inode
- *   is passed over.  A copy of us without privilege is passed over too, as long as one with
- *   privilege exists somewhere.
+ *   link in ~/bin): calling that would be calling ourselves, so a candidate that is our own inode,
+ *   or a link to a "coracle" beside it (another copy of us, an upgraded one), is passed over unless
+ *   it has privilege.  Of the others one with privilege is preferred.
  */
 #include "ns/tool.h"
 #include "base/clock.h"
@@ -19,31 +19,39 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 extern char **environ;
 
-#define OUTPUT_MAX 1024 /* bytes of a helper's message that we keep */
 static const char usual_dirs[] = "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin";
 
 enum quality { UNUSABLE, PLAIN, PRIVILEGED };
 
-static enum quality judge(const char *path)
+static bool is_file(const char *path, const struct stat *st)
 {
-	struct stat st, self;
+	struct stat other;
 
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || access(path, X_OK))
-		return UNUSABLE;
-	if (stat("/proc/self/exe", &self) || (st.st_dev == self.st_dev && st.st_ino == self.st_ino))
-		return UNUSABLE;
-	if ((st.st_mode & S_ISUID) || getxattr(path, "security.capability", NULL, 0) > 0)
-		return PRIVILEGED;
-	return PLAIN;
+	return !stat(path, &other) && st->st_dev == other.st_dev && st->st_ino == other.st_ino;
 }
 
-char *tool_find(const char *name)
+static enum quality judge(const char *path)
+{
+	cleanup_free char *ours = xasprintf("%.*s/coracle", (int)(strrchr(path, '/') - path), path);
+	struct statvfs fs;
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || access(path, X_OK) || is_file("/proc/self/exe", &st))
+		return UNUSABLE;
+	if (((st.st_mode & S_ISUID) || getxattr(path, "security.capability", NULL, 0) > 0) &&
+		!statvfs(path, &fs) && !(fs.f_flag & ST_NOSUID))
+		return PRIVILEGED;
+	return is_file(ours, &st) ? UNUSABLE : PLAIN;
+}
+
+static char *find(const char *name, bool privileged)
 {
 	cleanup_free char *plain = NULL;
 	const char *env = getenv("PATH");
@@ -59,11 +67,21 @@ char *tool_find(const char *name)
 		q = judge(path);
 		if (q == PRIVILEGED)
 			return path;
-		if (q == PLAIN && !plain)
+		if (q == PLAIN && !plain && !privileged)
 			plain = steal(&path);
 		free(path);
 	}
 	return steal(&plain);
+}
+
+char *tool_find(const char *name)
+{
+	return find(name, false);
+}
+
+char *tool_find_privileged(const char *name)
+{
+	return find(name, true);
 }
 
 int tool_start(struct tool *t, const char *path, char *const argv[], struct err *e)
@@ -98,7 +116,7 @@ int tool_start(struct tool *t, const char *path, char *const argv[], struct err 
 }
 
 /* Read until the end of the output; false if the time is up before. */
-static bool drain(int fd, int64_t deadline, struct buf *out)
+static bool drain(int fd, int64_t deadline, size_t max, struct buf *out)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	char piece[512];
@@ -114,14 +132,14 @@ static bool drain(int fd, int64_t deadline, struct buf *out)
 		n = read(fd, piece, sizeof(piece));
 		if (n == 0 || (n < 0 && errno != EINTR))
 			return true;
-		if (n > 0 && out->n < OUTPUT_MAX)
+		if (n > 0 && out->n < max)
 			buf_add(out, piece, (size_t)n);
 	}
 }
 
-int tool_finish(struct tool *t, int timeout_ms, struct buf *out, struct err *e)
+int tool_finish(struct tool *t, int timeout_ms, size_t max, struct buf *out, struct err *e)
 {
-	bool ended = drain(t->output, clock_mono_ns() + timeout_ms * NS_PER_MS, out);
+	bool ended = drain(t->output, clock_mono_ns() + timeout_ms * NS_PER_MS, max, out);
 	int status, rc;
 
 	fd_close(&t->output);

@@ -2,7 +2,7 @@
 /*
  * tests/fuzz/fuzz_subid.c - whatever is in /etc/subuid, a map the kernel takes comes out
  *
- * The first byte chooses who asks; the rest is the file.
+ * The first byte chooses who asks; the rest is the file, and what getsubids says.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -46,6 +46,7 @@ static void check_map(const struct idmap *m, uint32_t own)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint32_t own[] = { 1000, 0, 4294967294, 100005 };
+	struct buf lines = BUF_INIT;
 	struct idmap m;
 	struct err e = ERR_INIT;
 	char path[64];
@@ -62,6 +63,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	idmap_compute(path, 1000, "me", id, &m, &e);
 	check_map(&m, id);
+	/* What the map took from the file was given there. */
+	for (size_t i = 1; i < m.n; i++)
+		if (subid_covers(path, 1000, "me", m.at[i].outside, m.at[i].count, &e) != 1)
+			abort();
 	close(fd);
+	subid_from_getsubids((struct span){(const char *)data + 1, size - 1}, 1000, &lines);
+	idmap_compute_text((struct span){lines.p, lines.n}, "subuid", 1000, "me", id, &m, &e);
+	check_map(&m, id);
+	buf_release(&lines);
 	return 0;
 }

@@ -17,7 +17,7 @@ check_has "the usage error says what to try" "try 'coracle --help'" "$coracle" n
 check_status "a full device is noticed" 1 bash -c "'$coracle' --list >/dev/full"
 
 links=$TEST_TMP/links
-check "--install" "$coracle" --install "$links"
+check "--install" "$coracle" --install -a "$links"
 listed=$("$coracle" --list | sort)
 check_out "--install links each name of --list" "$(printf '%s\n' coracle $listed | sort)" ls "$links"
 for name in $listed; do
@@ -40,6 +40,15 @@ check_out "symbolic links are relative" coracle readlink "$TEST_TMP/soft/docker-
 check "they work" "$TEST_TMP/soft/docker-init" true
 mv "$TEST_TMP/soft" "$TEST_TMP/moved"
 check "... also after a move" "$TEST_TMP/moved/docker-init" true
+
+# names of the host's programs are not taken
+mkdir "$TEST_TMP/host"
+printf '#!/bin/sh\n' >"$TEST_TMP/host/newuidmap"
+chmod 755 "$TEST_TMP/host/newuidmap"
+check_has "--install does not hide the host's programs" "Not linked, as this host has its own: " \
+	env PATH="$TEST_TMP/host:$PATH" "$coracle" --install "$TEST_TMP/polite"
+check_fails "... there is no such link" test -e "$TEST_TMP/polite/newuidmap"
+check "... and the others are there" test -e "$TEST_TMP/polite/docker"
 
 # an upgrade: another binary takes the place, its links with it
 cp "$coracle" "$TEST_TMP/newer"

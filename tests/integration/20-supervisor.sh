@@ -177,7 +177,7 @@ if [ -n "${copies:-}" ]; then
 	check_has "no newuidmap, required" "newuidmap: executable file not found in \$PATH" dockerd --require-subids
 	started "no newuidmap" && {
 		check_out "no newuidmap: one id" "0 $test_uid 1" map uid_map
-		check_has "no newuidmap: the warning says how to get it" "apt-get install uidmap" cat "$engine_log"
+		check_has "no newuidmap: the warning says how to get it" "apt-get install -y uidmap" cat "$engine_log"
 		engine_stop
 	}
 	umount "$real"

@@ -172,6 +172,49 @@ TEST(idmap_stays_below_the_kernels_limits)
 	log_set_level(LOG_INFO);
 }
 
+TEST(ranges_that_were_given)
+{
+	static const struct {
+		uint32_t start, count;
+		int covered;
+	} asked[] = {
+		{ 100, 10, 1 }, { 100, 30, 1 }, { 105, 20, 1 }, { 100, 31, 0 }, { 99, 2, 0 }, { 129, 1, 1 },
+		{ 130, 1, 0 }, { 100, 0, 0 }, { 4294967294, 1, 1 }, { 4294967294, 4294967295, 0 }, { 0, 1, 0 },
+		{ 200, 1, 0 },
+	};
+	const char *file = subid_file("subuid", "me:110:10\nyou:200:10\n1000:100:10\nme:115:15\nme:4294967294:1\n");
+	struct err e = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(asked); i++)
+		CHECK_INT(subid_covers(file, 1000, "me", asked[i].start, asked[i].count, &e), asked[i].covered);
+	CHECK_INT(subid_covers(file, 1000, NULL, 110, 1, &e), 0);
+	CHECK_INT(subid_covers("/nonexistent/subuid", 1000, "me", 110, 1, &e), 0);
+	CHECK_INT(subid_covers(tmp_path(), 1000, "me", 110, 1, &e), -1);
+}
+
+TEST(answers_of_getsubids)
+{
+	static const struct {
+		const char *said, *want;
+	} answers[] = {
+		{ "0: me 100000 65536\n1: me 300000 10\n", "7:100000:65536\n7:300000:10\n" },
+		{ "0: DOMAIN\\some body 5 6", "7:5:6\n" },
+		{ "0: me 1 4294967296\n0: me -1 5\n0: me 1\nme 1 x\n\n  \n", "" },
+		{ "Error fetching ranges\n", "" },
+		{ "", "" },
+	};
+	struct buf text = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		buf_reset(&text);
+		subid_from_getsubids((struct span){ guarded_str(answers[i].said), strlen(answers[i].said) }, 7, &text);
+		CHECK_STR(text.p, answers[i].want);
+	}
+	buf_release(&text);
+}
+
 /* --- namespaces --- */
 
 /* A child that makes a namespace, says so, waits to be mapped, settles, and then obeys. */
@@ -353,18 +396,18 @@ TEST(tool_output_and_status)
 
 	argv[2] = (char[]){ "echo one; echo two >&2; exit 3" };
 	CHECK_OK(e, tool_start(&t, "/bin/sh", argv, &e));
-	CHECK_INT(tool_finish(&t, 20000, &out, &e), 3);
+	CHECK_INT(tool_finish(&t, 20000, 1024, &out, &e), 3);
 	CHECK_STR(out.p, "one\ntwo\n");
 
 	buf_reset(&out);
 	argv[2] = (char[]){ "i=0; while [ $i -lt 3000 ]; do echo 0123456789; i=$((i+1)); done" };
 	CHECK_OK(e, tool_start(&t, "/bin/sh", argv, &e));
-	CHECK_INT(tool_finish(&t, 20000, &out, &e), 0);
+	CHECK_INT(tool_finish(&t, 20000, 1024, &out, &e), 0);
 	CHECK(out.n >= 1024 && out.n < 2048);
 
 	argv[2] = (char[]){ "exec sleep 1000" };
 	CHECK_OK(e, tool_start(&t, "/bin/sh", argv, &e));
-	CHECK_INT(tool_finish(&t, 50, &out, &e), -1);
+	CHECK_INT(tool_finish(&t, 50, 1024, &out, &e), -1);
 	CHECK_INT(e.code, ETIMEDOUT);
 	CHECK_INT(tool_start(&t, "/nonexistent/x", argv, &e), -1);
 	CHECK_INT(e.code, ENOENT);
