@@ -4,7 +4,7 @@
  *
  * Theory of operation
  *   (1) While there is one thread: enter the user and mount namespace. That is a new one, mapped by
- *       the supervisor, or, when a monitor of an earlier engine lives, the one that monitor is in:
+ *       the supervisor, or, when a monitor or the netd of an earlier engine lives, the one that is in:
  *       what its container has mounted and owns is only reachable there.
  *   (2) Read the state (engine_open), answer on the sockets the supervisor opened, say READY.
  *   (3) The main thread waits for signals: TERM and INT stop the containers and end it, HUP reads
@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/engine.h"
+#include "net/netd.h"
 #include "ns/ns.h"
 
 #include <errno.h>
@@ -54,9 +55,9 @@ static int living_monitor(int dir)
 	return j ? proc_open((pid_t)json_int(j, "pid", 0), (uint64_t)json_int(j, "start_time", 0)) : -1;
 }
 
-/* Join a monitor of an earlier engine: 1; 0 if none lives; -1 with @e if those that live cannot be
- * joined. */
-static int join_monitor(const char *exec_root, struct err *e)
+/* Join a monitor, or the netd, of an earlier engine: 1; 0 if none lives; -1 with @e if those that live
+ * cannot be joined. */
+static int join_earlier(const char *exec_root, struct err *e)
 {
 	cleanup_closedir DIR *d = opendir(exec_root);
 	struct dirent *de;
@@ -65,10 +66,12 @@ static int join_monitor(const char *exec_root, struct err *e)
 	while (d && (de = readdir(d))) {
 		cleanup_close int dir = -1, pidfd = -1;
 
-		if (!is_hex64(de->d_name))
-			continue;
-		dir = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		pidfd = dir < 0 ? -1 : living_monitor(dir);
+		if (!strcmp(de->d_name, "netd.json")) {
+			pidfd = netd_find(dirfd(d));
+		} else if (is_hex64(de->d_name)) {
+			dir = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			pidfd = dir < 0 ? -1 : living_monitor(dir);
+		}
 		if (pidfd < 0)
 			continue;
 		if (!ns_join(pidfd, e))
@@ -94,7 +97,7 @@ static enum role_step make_userns(struct err *e)
 
 static enum role_step enter_userns(const struct config *c, struct err *e)
 {
-	switch (join_monitor(c->exec_root, e)) {
+	switch (join_earlier(c->exec_root, e)) {
 	case 1:
 		return 0;
 	case 0:
