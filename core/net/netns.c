@@ -82,7 +82,24 @@ int netns_socket(int netns, int family, int type, int protocol, struct err *e)
 {
 	struct wanted_socket w = {family, type, protocol, -1};
 
-	return netns_run(netns, make_socket, &w, e) ? -1 : w.fd;
+	if (netns < 0 ? make_socket(&w, e) : netns_run(netns, make_socket, &w, e))
+		return -1;
+	return w.fd;
+}
+
+static int open_own(void *arg, struct err *e)
+{
+	int *fd = arg;
+
+	*fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? err_set(e, errno, "opening the new network namespace") : 0;
+}
+
+int netns_new(struct err *e)
+{
+	int fd = -1;
+
+	return netns_run(-1, open_own, &fd, e) ? -1 : fd;
 }
 
 struct pin {

@@ -26,7 +26,10 @@
  */
 int netns_run(int netns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
 
-/* socket(2) there.  Descriptor, O_CLOEXEC, or -1 with @e. */
+/* Make a network namespace, owned by our user namespace.  Descriptor, or -1 with @e. */
+int netns_new(struct err *e);
+
+/* socket(2) in @netns, or where the calling thread is (-1).  Descriptor, O_CLOEXEC, or -1 with @e. */
 int netns_socket(int netns, int family, int type, int protocol, struct err *e);
 
 /**

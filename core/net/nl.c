@@ -3,9 +3,6 @@
  * core/net/nl.c - netlink: sockets in any network namespace, batches of requests, replies
  *
  * Theory of operation
- *   A socket belongs to the network namespace it was opened in, whoever uses it later; and setns(2)
- *   into one moves a single thread.  So a thread goes there, opens the socket and ends.
- *
  *   The kernel serves a request inside sendmsg(2): when that returns, all answers are in our
  *   receive queue (but for the later parts of a dump, which recvmsg(2) itself produces).  Errors
  *   come unasked; so no acknowledgement is asked for, and an empty queue means that all went
@@ -16,112 +13,34 @@
  */
 #include "net/nl.h"
 #include "base/fs.h"
+#include "net/netns.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_MAX (64 << 10)	/* bytes of one recvmsg: dumps come in parts of at most 32 KiB */
 #define DUMP_TRIES 16		/* a table that changes under each of them is another's problem */
-#define STACK_KB 64
 #define ATTR_TYPE(a) ((a)->nla_type & NLA_TYPE_MASK)
-
-/* --- namespaces ------------------------------------------------------------------------------- */
-
-struct visit {
-	int netns; /* -1: a new one */
-	int (*fn)(void *arg, struct err *e);
-	void *arg;
-	struct err *e;
-	int rc;
-};
-
-static void *visit(void *arg)
-{
-	struct visit *v = arg;
-
-	v->rc = -1;
-	if (v->netns < 0 ? unshare(CLONE_NEWNET) : setns(v->netns, CLONE_NEWNET))
-		err_set(v->e, errno, v->netns < 0 ? "making a network namespace" :
-			"entering a network namespace");
-	else
-		v->rc = v->fn(v->arg, v->e);
-	return NULL;
-}
-
-static int visit_and_wait(struct visit *v)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_KB << 10);
-	rc = pthread_create(&thread, &attr, visit, v);
-	pthread_attr_destroy(&attr);
-	if (rc)
-		return err_set(v->e, rc, "starting a thread for a network namespace");
-	pthread_join(thread, NULL);
-	return v->rc;
-}
-
-int netns_run(int netns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
-{
-	struct visit v = {.netns = netns, .fn = fn, .arg = arg, .e = e};
-
-	return visit_and_wait(&v);
-}
-
-static int open_own_netns(void *arg, struct err *e)
-{
-	int *fd = arg;
-
-	*fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	return *fd < 0 ? err_set(e, errno, "opening the new network namespace") : 0;
-}
-
-int netns_new(struct err *e)
-{
-	int fd = -1;
-	struct visit v = {.netns = -1, .fn = open_own_netns, .arg = &fd, .e = e};
-
-	return visit_and_wait(&v) ? -1 : fd;
-}
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-struct opening {
-	int protocol, fd;
-};
-
-static int open_socket(void *arg, struct err *e)
-{
-	struct opening *o = arg;
-
-	o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, o->protocol);
-	return o->fd < 0 ? err_set(e, errno, "opening a netlink socket") : 0;
-}
-
 int nl_open(struct nl *nl, int netns, int protocol, struct err *e)
 {
-	struct opening o = {protocol, -1};
 	int on = 1;
 
-	nl->fd = -1;
-	if (netns < 0 ? open_socket(&o, e) : netns_run(netns, open_socket, &o, e))
-		return -1;
+	nl->fd = netns_socket(netns, AF_NETLINK, SOCK_RAW, protocol, e);
+	if (nl->fd < 0)
+		return err_wrap(e, "netlink");
 	/* Both are of Linux 4.12 and for nicer errors alone. */
-	setsockopt(o.fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(o.fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	on = NL_BATCH_MAX * 2;
-	if (setsockopt(o.fd, SOL_SOCKET, SO_SNDBUFFORCE, &on, sizeof(on)))
-		setsockopt(o.fd, SOL_SOCKET, SO_SNDBUF, &on, sizeof(on));
-	nl->fd = o.fd;
+	if (setsockopt(nl->fd, SOL_SOCKET, SO_SNDBUFFORCE, &on, sizeof(on)))
+		setsockopt(nl->fd, SOL_SOCKET, SO_SNDBUF, &on, sizeof(on));
 	return 0;
 }
 

@@ -38,22 +38,10 @@ struct nl {
  * @netns:	Network namespace to open it in, borrowed, or -1: the calling thread's
  * @protocol:	NETLINK_ROUTE, NETLINK_NETFILTER, …
  *
- * The caller's thread stays in its namespace: another one, that ends at once, opens the socket.
- *
  * Return: 0, nl_close() it; or -1 with @e
  */
 int nl_open(struct nl *nl, int netns, int protocol, struct err *e);
 void nl_close(struct nl *nl);
-
-/**
- * netns_run() - Call a function in a network namespace, on a thread of its own, and wait
- * @netns:	Borrowed
- *
- * Return: what @fn returned, or -1 with @e
- */
-int netns_run(int netns, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
-/* Make a network namespace, owned by our user namespace.  Descriptor, or -1 with @e. */
-int netns_new(struct err *e);
 
 /* --- requests --- */
 struct nl_batch {

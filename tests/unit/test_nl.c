@@ -5,6 +5,7 @@
 #include "unit.h"
 #include "userns.h"
 
+#include "net/netns.h"
 #include "net/nl.h"
 
 #include <errno.h>
