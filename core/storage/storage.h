@@ -126,6 +126,7 @@ int layer_pack(struct store *s, const char *chain, int fd, struct err *e);
  * what containers are mounted into (/proc, /dev/pts, /etc/hosts, .dockerenv, …), as far as the image
  * lacks it: the runtime need not make it, and it is no change.  @e->kind ERR_CONFLICT: it exists. */
 int rootfs_create(struct store *s, const char *id, const char *chain, struct err *e);
+/* That there is none is success: an earlier removal may have come that far before it was killed. */
 int rootfs_remove(struct store *s, const char *id, struct err *e);
 /* How to mount it: an object for rootfs_mount(), plain text and paths, valid in any process.
  * {"driver":"overlay2", "lower":["/top layer", …], "upper":"/…", "work":"/…"}, {"driver":"vfs",
