@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # A container's life under the stock client: options, ends, waits, logs, exec, volumes, events.
-# test: time=300
+# test: together time=300
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker

@@ -92,12 +92,14 @@ trap 'exit 130' INT TERM
 
 test_user=coracle-test
 if [ "$(id -u)" = 0 ]; then
-	if ! id "$test_user" >/dev/null 2>&1; then
-		useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh "$test_user"
-	fi
-	for f in /etc/subuid /etc/subgid; do
-		grep -q "^$test_user:" "$f" 2>/dev/null || echo "$test_user:1000000:65536" >>"$f"
-	done
+	(
+		flock 9 # scripts may run side by side
+		id "$test_user" >/dev/null 2>&1 ||
+			useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh "$test_user"
+		for f in /etc/subuid /etc/subgid; do
+			grep -q "^$test_user:" "$f" 2>/dev/null || echo "$test_user:1000000:65536" >>"$f"
+		done
+	) 9>>"$top/build/out/tests.lock"
 	test_uid=$(id -u "$test_user") test_gid=$(id -g "$test_user")
 else
 	test_user=$(id -un) test_uid=$(id -u) test_gid=$(id -g)
