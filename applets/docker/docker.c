@@ -25,7 +25,7 @@
 
 static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_ps, entries_logs, entries_containers, entries_images,
-	entries_transfer, entries_volumes, entries_networks, entries_inspect, entries_system,
+	entries_transfer, entries_registry, entries_volumes, entries_networks, entries_inspect, entries_system,
 };
 
 static const struct group {
