@@ -76,4 +76,7 @@ int dns_endpoint_set(struct netd *netd, const struct dns_endpoint *ep, struct er
 int dns_endpoint_remove(struct netd *netd, const char *sandbox_id, const char *network_id,
 	struct err *e);
 
+/* Tell the servers the host uses now, NULL-terminated; the order is that of its resolv.conf. */
+int dns_host_servers(struct netd *netd, const char *const *servers, struct err *e);
+
 #endif

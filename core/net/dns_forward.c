@@ -9,7 +9,7 @@
  *   EDNS options included, and the answer as the server did; only the ids are exchanged.
  *
  *   UDP is asked by UDP and TCP by TCP: a truncated answer is the client's to repeat by TCP.  A server
- *   that does not answer in TRY_NS, cannot be reached, or says SERVFAIL or REFUSED is followed by the
+ *   that does not answer in DNS_TRY_MS, cannot be reached, or says SERVFAIL or REFUSED is followed by the
  *   next one; a single one is asked twice.  When all have failed the client is told so: the last
  *   server's answer, or a SERVFAIL of ours.
  *
@@ -25,7 +25,6 @@
 
 /* #syscalls socket connect sendto recvfrom */
 
-#define TRY_NS (2 * NS_PER_S)
 #define TRIES_MAX 3 /* resolv.conf(5): MAXNS */
 #define TCP_PREFIX 2 /* bytes of length before a message */
 
@@ -119,7 +118,7 @@ static int ask(struct dns_flight *f, const struct peer *server)
 		return -1;
 	if (!tcp && send(f->w.fd, f->message + TCP_PREFIX, f->q.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -1;
-	f->until = clock_mono_ns() + TRY_NS;
+	f->until = clock_mono_ns() + of(f)->try_ns;
 	dns_alarm(of(f), f->until);
 	return 0;
 }

@@ -3,9 +3,8 @@
  * core/net/dns_module.c - the name server as a module of netd: the engine's requests
  *
  * Theory of operation
- *   netd's main thread reads a request into a struct job, complete and checked, and hands it to the
- *   name server's thread, which owns all state.  Jobs are done in order, before queries that come
- *   later are looked at.
+ *   netd's main thread reads a request into a struct job, complete and checked, hands it to the
+ *   name server's thread, which owns all state, and waits until it is done: that thread never blocks.
  *
  *	dns.open	id, servers, ndots; two sockets, or none if they are here already
  *	dns.close	id
@@ -18,9 +17,10 @@
 #include "net/module.h"
 
 #include <arpa/inet.h>
+#include <semaphore.h>
 #include <stdlib.h>
 
-/* #syscalls fcntl */
+/* #syscalls futex */
 
 #define NAMES_MAX 256	/* of one endpoint */
 #define NAME_MAX_LEN 253 /* as text */
@@ -38,6 +38,7 @@ static struct open_id {
 struct job {
 	struct loop_job loop; /* first */
 	void (*fn)(struct job *j);
+	sem_t done;
 	char *id, *network, *network_name, *ip4, *ip6;
 	char **names, **links;
 	bool internal, ndots_set;
@@ -112,6 +113,7 @@ static void job_free(struct job *j)
 	free(j->network_name);
 	free(j->ip4);
 	free(j->ip6);
+	sem_destroy(&j->done);
 	free(j);
 }
 
@@ -120,7 +122,7 @@ static void job_run(struct loop_job *loop)
 	struct job *j = (struct job *)(void *)loop;
 
 	j->fn(j);
-	job_free(j);
+	sem_post(&j->done);
 }
 
 static int bad(struct err *e, const char *what)
@@ -178,6 +180,7 @@ static struct job *job_new(void (*fn)(struct job *j))
 	j->loop.fn = job_run;
 	j->fn = fn;
 	j->udp = j->tcp = -1;
+	sem_init(&j->done, 0, 0);
 	return j;
 }
 
@@ -198,6 +201,9 @@ static struct job *job_of(const json_t *req, void (*fn)(struct job *j), bool net
 static int submit(struct job *j)
 {
 	loop_call(&server.loop, &j->loop);
+	while (sem_wait(&j->done))
+		;
+	job_free(j);
 	return 0;
 }
 

@@ -308,7 +308,7 @@ static bool find_in(const struct dns_member *m, struct span name, struct span ne
 	const struct endpoint *ep;
 
 	for (ep = m->places; ep && !out->known; ep = ep->next_place)
-		if (!network.n || span_eqs(network, ep->network->name))
+		if (!network.p || span_eqs(network, ep->network->name))
 			find_at(ep, &w, out);
 	return out->known;
 }

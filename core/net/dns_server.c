@@ -243,6 +243,7 @@ int dns_init(struct dns *d, struct err *e)
 {
 	memset(d, 0, sizeof(*d));
 	d->alarm = INT64_MAX;
+	d->try_ns = DNS_TRY_MS * NS_PER_MS;
 	return loop_init(&d->loop, e);
 }
 

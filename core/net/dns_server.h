@@ -18,6 +18,7 @@
 #include "net/peer.h"
 
 #define DNS_SERVERS_MAX 16
+#define DNS_TRY_MS 2000
 #define DNS_FLIGHTS_MAX 1024	 /* queries on their way, each with a socket, of all containers */
 #define DNS_BOX_FLIGHTS_MAX 256 /* of one */
 #define DNS_CONNECTIONS_MAX 64	 /* TCP clients of one container */
@@ -47,6 +48,7 @@ struct dns {
 	struct dns_names names;
 	struct dns_box *boxes;
 	struct dns_servers host; /* the host's resolv.conf */
+	int64_t try_ns; /* how long one server has for its answer */
 	size_t n_flights;
 	int64_t alarm; /* what the loop's is set to; INT64_MAX: none */
 	uint8_t buffer[DNS_MESSAGE_MAX]; /* a message that comes in */

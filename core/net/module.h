@@ -57,6 +57,8 @@ struct module {
 	} ops[16];
 };
 
+extern const struct module dns_module;
+
 /* A socket(2) of the inside: descriptor, O_CLOEXEC (and with @type's other flags), or -1 and errno.  Any
  * thread; some 10 us. */
 int inside_socket(int family, int type, int protocol);

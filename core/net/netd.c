@@ -159,6 +159,7 @@ static const struct module netd_module = {
 
 static const struct module *const modules[] = {
 	&netd_module,
+	&dns_module,
 };
 
 static struct err failures[ARRAY_SIZE(modules)]; /* of start(), each module's; code and text 0: none */
