@@ -23,7 +23,8 @@
 	X("dockerd-rootless", dockerd_rootless_main, KEEP(NET_BIND_SERVICE), "dockerd dockerd-rootless.sh") \
 	X("hello",       hello_main,       0, "") \
 	X("newgidmap",   newgidmap_main,   KEEP(SETGID), "") \
-	X("newuidmap",   newuidmap_main,   KEEP(SETUID), "")
+	X("newuidmap",   newuidmap_main,   KEEP(SETUID), "") \
+	X("setuptool",   setuptool_main,   0, "dockerd-rootless-setuptool.sh")
 
 #define X(name, main, keep, aliases) int main(int argc, char **argv);
 APPLETS(X)

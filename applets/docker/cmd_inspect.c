@@ -9,9 +9,12 @@
  *   docker inspect without --type tries kinds in turn, until one has the name.
  */
 #include "call.h"
+#include "context_store.h"
 #include "format.h"
 #include "gotypes.h"
 #include "template.h"
+
+#include "base/fs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +27,7 @@ struct kind {
 	const char *name;
 	const char *target;
 	bool has_size;
+	int (*get)(struct docker *d, const char *name, struct buf *out, struct err *e); /* instead of @target */
 };
 
 static const struct kind kinds[] = {
@@ -62,6 +66,8 @@ static int get(struct docker *d, const struct kind *k, const char *name, struct 
 	cleanup_free char *path = NULL;
 	cleanup_buf struct buf to = BUF_INIT;
 
+	if (k->get)
+		return k->get(d, name, out, e);
 	if (!*name)
 		return err_kind(e, ERR_NOT_FOUND, "invalid %s name or ID: value is empty", k->name);
 	path = target(k->target, name);
@@ -230,6 +236,63 @@ static struct flag network_flags[] = {
 	"  '{{range $port, $to := .NetworkSettings.Ports}}{{$port}} {{json $to}}{{println}}{{end}}'\n" \
 	"  '{{index .Config.Labels \"com.example.version\"}}'\n"
 
+/* --- contexts ------------------------------------------------------------------------------- */
+
+static json_t *keys_of(const char *dir)
+{
+	static const char *const files[] = {"ca.pem", "cert.pem", "key.pem"};
+	json_t *material = json_object(), *found = json_array();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		cleanup_free char *path = xasprintf("%s/docker/%s", dir, files[i]);
+
+		if (fs_exists_at(AT_FDCWD, path))
+			json_append_str(found, files[i]);
+	}
+	if (json_array_size(found))
+		json_object_set(material, "docker", found);
+	json_decref(found);
+	return material;
+}
+
+static json_t *default_context(struct docker *d, struct err *e)
+{
+	struct endpoint ep;
+
+	if (endpoint_find(&ep, NULL, "default", d->config_dir, NULL, e))
+		return NULL;
+	return json_pack("{s:s,s:{},s:{s:{s:s,s:b}}}", "Name", "default", "Metadata", "Endpoints", "docker", "Host",
+		ep.url, "SkipTLSVerify", 0);
+}
+
+static int get_context(struct docker *d, const char *name, struct buf *out, struct err *e)
+{
+	bool is_default = !strcmp(name, "default");
+	cleanup_json json_t *j = is_default ? default_context(d, e) : context_load(d->config_dir, name, e);
+	cleanup_free char *meta = context_meta_dir(d->config_dir, name), *tls = context_tls_dir(d->config_dir, name);
+	json_t *storage = json_object();
+
+	json_set_str(storage, "MetadataPath", is_default ? "<IN MEMORY>" : meta);
+	json_set_str(storage, "TLSPath", is_default ? "<IN MEMORY>" : tls);
+	if (!j) {
+		json_decref(storage);
+		return -1;
+	}
+	json_set_new(j, "TLSMaterial", is_default ? json_object() : keys_of(tls));
+	json_set_new(j, "Storage", storage);
+	gojson_print(j, true, out);
+	return 0;
+}
+
+static int inspect_context(struct docker *d, int argc, char **argv)
+{
+	static const struct kind context = {"context", NULL, false, get_context};
+	char *current[] = {d->endpoint.context};
+
+	return argc ? inspect_all(d, &context, argc, argv) : inspect_all(d, &context, 1, current);
+}
+
 static struct command cmd_any = {
 	.usage = "[OPTIONS] NAME|ID [NAME|ID...]",
 	.brief = "Return low-level information on Docker objects",
@@ -277,11 +340,21 @@ static struct command cmd_network = {
 	.run = inspect_network,
 };
 
+static struct command cmd_context = {
+	.usage = "[OPTIONS] [CONTEXT] [CONTEXT...]",
+	.brief = "Display detailed information on one or more contexts",
+	.flags = plain_flags,
+	.min = 0,
+	.max = -1,
+	.run = inspect_context,
+};
+
 const struct entry entries_inspect[] = {
 	{"", "inspect", NULL, &cmd_any},
 	{"container", "inspect", NULL, &cmd_container},
 	{"image", "inspect", NULL, &cmd_image},
 	{"volume", "inspect", NULL, &cmd_volume},
 	{"network", "inspect", NULL, &cmd_network},
+	{"context", "inspect", NULL, &cmd_context},
 	{0},
 };

@@ -25,7 +25,8 @@
 
 static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_ps, entries_logs, entries_containers, entries_images,
-	entries_transfer, entries_volumes, entries_networks, entries_inspect, entries_system,
+	entries_transfer, entries_registry, entries_volumes, entries_networks, entries_inspect, entries_system,
+	entries_context,
 };
 
 static const struct group {
@@ -34,6 +35,7 @@ static const struct group {
 	const char *usage; /* as the stock client shows it after an unknown command */
 } groups[] = {
 	{"container", "Manage containers", "docker container"},
+	{"context", "Manage contexts", "docker context COMMAND"},
 	{"image", "Manage images", "docker image"},
 	{"network", "Manage networks", "docker network"},
 	{"system", "Manage Docker", "docker system"},
@@ -42,10 +44,10 @@ static const struct group {
 
 /* Commands of the stock client that are not here; "group name", or a whole group. */
 static const char *const absent[] = {
-	"build", "builder", "buildx", "bake", "checkpoint", "commit", "compose", "config", "context",
+	"build", "builder", "buildx", "bake", "checkpoint", "commit", "compose", "config",
 	"cp", "diff", "export", "login", "logout", "manifest", "node", "plugin", "push", "search",
 	"secret", "service", "stack", "stats", "swarm", "trust", "update", "container commit",
-	"container cp", "container diff", "container export", "container stats", "container update",
+	"container cp", "context export", "context import", "context update", "container diff", "container export", "container stats", "container update",
 	"image build", "image push", "network connect", "network create",
 	"network disconnect", "network prune", "network rm", "system df", "system dial-stdio",
 	"system prune", "volume update", NULL,
@@ -68,7 +70,7 @@ static int check_host(const char **text, struct err *e)
 static struct flag global_flags[] = {
 	{"config", 0, FLAG_STRING, &globals.config, "Directory of the client's files (default ~/.docker)"},
 	{"context", 'c', FLAG_STRING, &globals.context,
-		"Context to use: an engine that was given a name (\"docker context\" of the stock CLI makes them)"},
+		"Context to use: an engine that was given a name (\"docker context create\")"},
 	{"debug", 'D', FLAG_BOOL, &globals.debug, "Say more"},
 	{"host", 'H', FLAG_STRING, &globals.host, "Engine to use: unix:///path/docker.sock or tcp://host:port",
 		.check = check_host},
@@ -323,7 +325,8 @@ static int find_config_dir(struct docker *d)
 	return 0;
 }
 
-static int find_engine(struct docker *d)
+/* @needed: it must be known which one it is; commands about contexts can set that right. */
+static int find_engine(struct docker *d, bool needed)
 {
 	const char *version = getenv("DOCKER_API_VERSION");
 	struct err e = ERR_INIT;
@@ -343,7 +346,7 @@ static int find_engine(struct docker *d)
 		fputs("conflicting options: cannot specify both --host and --context\n", stderr);
 		return 1;
 	}
-	if (endpoint_find(&d->endpoint, globals.host, globals.context, d->config_dir, d->config, &e))
+	if (endpoint_find(&d->endpoint, globals.host, globals.context, d->config_dir, d->config, &e) && needed)
 		return fail(&e);
 	return 0;
 }
@@ -415,7 +418,7 @@ static int run(struct docker *d, int argc, char **argv)
 	}
 	if (!strcmp(argv[0], "help"))
 		return help_topic(argc - 1, argv + 1);
-	if (find_engine(d))
+	if (find_engine(d, strcmp(argv[0], "context") != 0))
 		return 1;
 	g = find_group(argv[0]);
 	if (g)

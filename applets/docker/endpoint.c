@@ -8,10 +8,10 @@
  *   refused with the way to do it by other means.
  */
 #include "endpoint.h"
+#include "context_store.h"
 
 #include "base/fs.h"
 #include "base/proc.h"
-#include "base/sha256.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -21,7 +21,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define META_MAX (1 << 20) /* bytes of a context's description */
 #define SYSTEM_SOCKET "/var/run/docker.sock"
 
 static int refuse_tls(struct err *e)
@@ -100,20 +99,12 @@ static int parse_default(struct endpoint *ep, struct err *e)
 
 static int parse_context(struct endpoint *ep, const char *name, const char *config_dir, struct err *e)
 {
-	cleanup_json json_t *meta = NULL;
-	cleanup_free char *path = NULL;
-	char digest[DIGEST_MAX];
+	cleanup_json json_t *meta = context_load(config_dir, name, e);
 	json_t *docker;
 	const char *host;
 
-	sha256_digest_of(name, strlen(name), digest);
-	path = xasprintf("%s/contexts/meta/%s/meta.json", config_dir, digest_hex(digest));
-	if (!fs_exists_at(AT_FDCWD, path))
-		return err_kind(e, ERR_NOT_FOUND,
-			"context \"%s\": context not found: open %s: no such file or directory", name, path);
-	meta = json_load_at(AT_FDCWD, path, META_MAX, e);
 	if (!meta)
-		return err_wrap(e, "context \"%s\"", name);
+		return -1;
 	docker = json_path(meta, "Endpoints", "docker", NULL);
 	host = json_str(docker, "Host", "");
 	if (json_bool(docker, "SkipTLSVerify", false))

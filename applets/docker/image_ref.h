@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-/* The value of X-Registry-Auth for an image's registry, from config.json; NULL if there is none.
+/* The value of X-Registry-Auth for an image's registry, as docker login left it; NULL if there is none.
  * To free(). */
 char *registry_auth(const struct docker *d, const struct imgref *ref);
 

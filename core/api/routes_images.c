@@ -11,6 +11,7 @@
  */
 #include "base/base64.h"
 #include "api/http.h"
+#include "engine/filter.h"
 #include "engine/images.h"
 
 #include <stdlib.h>
@@ -413,10 +414,49 @@ static void pull(struct http *h)
 	imgref_release(&ref);
 }
 
+static int push_ref(struct http *h, struct imgref *ref, struct err *e)
+{
+	const char *tag_text = http_query(h, "tag");
+
+	if (imgref_parse(http_var(h, 0), ref, e))
+		return -1;
+	if (!tag_text || !*tag_text || !imgref_set_tag(ref, tag_text, e))
+		return 0;
+	imgref_release(ref);
+	return -1;
+}
+
+/* Is it for the platform asked for? */
+static int check_pushed(struct engine *en, const struct imgref *ref, const struct platform *want, struct err *e)
+{
+	cleanup_free char *name = imgref_familiar(ref);
+
+	return engine_image_check_platform(en, name, want, e);
+}
+
+static void push(struct http *h)
+{
+	const struct image_client client = client_of(h, false);
+	cleanup_json json_t *auth = registry_auth(h);
+	struct err e = ERR_INIT;
+	struct platform p;
+	struct imgref ref;
+	bool given;
+
+	if (push_ref(h, &ref, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	if (json_platform(h, 46, &p, &given, &e) || (given && check_pushed(http_engine(h), &ref, &p, &e)) ||
+		engine_image_push(http_engine(h), &ref, auth, &client, &e))
+		http_fail(h, &e);
+	imgref_release(&ref);
+}
+
 /* The body is the archive. */
 static void import_body(struct http *h, const struct image_import *what)
 {
-	const struct image_client client = client_of(h, true);
+	const struct image_client client = client_of(h, !what->url);
 	cleanup_json json_t *line = json_object();
 	cleanup_buf struct buf text = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -455,12 +495,10 @@ static void import(struct http *h)
 	}
 	if (!src || !*src) {
 		err_set(&e, 0, "Get \"http:\": http: no Host in request URL");
-	} else if (strcmp(src, "-")) {
-		err_kind(&e, ERR_NOT_SUPPORTED, "importing from a URL is not supported here: fetch %s first, then "
-			"import the file", src);
 	} else if (!import_config(h, config, &e)) {
 		comment = message && *message ? xstrdup(message) : xasprintf("Imported from %s", src);
 		what.message = comment;
+		what.url = strcmp(src, "-") ? src : NULL;
 		what.ref = given ? &ref : NULL;
 		import_body(h, &what);
 		goto out;
@@ -527,24 +565,41 @@ static void login(struct http *h)
 	http_json(h, 200, json_pack("{s:s, s:s}", "IdentityToken", "", "Status", "Login Succeeded"));
 }
 
-/* --- what is not there yet ------------------------------------------------------------------------------------ */
+/* --- search ------------------------------------------------------------------------------------------------- */
 
-static void not_here(struct http *h, const char *what)
+#define SEARCH_LIMIT 25
+#define SEARCH_LIMIT_MAX 100
+
+static int search_limit(struct http *h, int *limit, struct err *e)
 {
-	struct err e = ERR_INIT;
+	const char *text = http_query(h, "limit");
+	int64_t n;
 
-	err_kind(&e, ERR_NOT_SUPPORTED, "%s is not implemented by Coracle yet", what);
-	http_fail(h, &e);
-}
-
-static void push(struct http *h)
-{
-	not_here(h, "pushing images");
+	*limit = SEARCH_LIMIT;
+	if (!text || !*text)
+		return 0;
+	if (parse_i64(span_of(text), INT64_MIN, INT64_MAX, &n))
+		return err_kind(e, ERR_INVALID, "invalid limit specified: strconv.Atoi: parsing \"%s\": invalid syntax",
+			text);
+	if (n && (n < 1 || n > SEARCH_LIMIT_MAX))
+		return err_kind(e, ERR_INVALID, "limit %lld is outside the range of [1, %d]", (long long)n,
+			SEARCH_LIMIT_MAX);
+	*limit = n ? (int)n : SEARCH_LIMIT;
+	return 0;
 }
 
 static void search(struct http *h)
 {
-	not_here(h, "searching registries");
+	static const char *const known[] = {"is-automated", "is-official", "stars", NULL};
+	cleanup_json json_t *auth = registry_auth(h), *filters = NULL;
+	const char *term = http_query(h, "term");
+	struct err e = ERR_INIT;
+	json_t *found = NULL;
+	int limit;
+
+	if (!search_limit(h, &limit, &e) && (filters = http_filters(h, &e)) && !filter_check(filters, known, &e))
+		found = engine_image_search(http_engine(h), term ? term : "", limit, filters, auth, http_fd(h), &e);
+	answer(h, found, &e);
 }
 
 /* There is no build cache: nothing to remove. */

@@ -7,6 +7,7 @@
  *   only the table knows is said: whether a pull changed anything, which name moved.  Events follow
  *   what happened, as other clients act on them at once.
  */
+#include "engine/filter.h"
 #include "engine/images.h"
 #include "base/fs.h"
 
@@ -92,6 +93,7 @@ static json_t *registry_settings(const struct engine *en)
 	set_or_null(j, "registry-mirrors", en->config.registry_mirrors);
 	set_or_null(j, "proxies", json_obj(en->config.raw, "proxies"));
 	set_or_null(j, "max-download-attempts", json_object_get(en->config.raw, "max-download-attempts"));
+	set_or_null(j, "max-concurrent-uploads", json_object_get(en->config.raw, "max-concurrent-uploads"));
 	json_set_int(j, "max-concurrent-downloads", en->config.max_concurrent_downloads);
 	return j;
 }
@@ -134,6 +136,69 @@ int engine_image_pull(struct engine *en, const struct imgref *ref, const char *p
 	return 0;
 }
 
+/* --- push ----------------------------------------------------------------------------------------- */
+
+static int push_tag(struct engine *en, const struct imgref *ref, const json_t *auth,
+	const struct image_client *client, struct err *e)
+{
+	cleanup_free char *canonical = imgref_canonical(ref), *shown = imgref_familiar(ref);
+	cleanup_free char *repo = imgref_familiar_repo(ref);
+	cleanup_json json_t *request = json_object();
+	struct worker_job job = {
+		.request = request, .store = &en->store, .input = -1, .cancel = client->cancel,
+		.progress = client->line, .arg = client->arg,
+	};
+
+	json_set_str(request, "op", "push");
+	json_set_str(request, "ref", canonical);
+	set_or_null(request, "auth", auth);
+	json_set_new(request, "config", registry_settings(en));
+	if (images_push(en->images, canonical, &job, e))
+		return -1;
+	engine_image_event(en, "push", shown, repo);
+	return 0;
+}
+
+static int push_tags(struct engine *en, const struct imgref *ref, char **tags, const json_t *auth,
+	const struct image_client *client, struct err *e)
+{
+	struct imgref one = *ref;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; tags[i] && !rc; i++) {
+		one.tag = tags[i];
+		rc = push_tag(en, &one, auth, client, e);
+	}
+	return rc;
+}
+
+int engine_image_push(struct engine *en, const struct imgref *ref, const json_t *auth,
+	const struct image_client *client, struct err *e)
+{
+	cleanup_free char *repo = xasprintf("%s/%s", ref->host, ref->repo), *shown = imgref_familiar_repo(ref);
+	char **tags;
+	size_t i;
+	int rc;
+
+	/* From here on an error is a line of the answer, as in Docker. */
+	if (say(client, "status", "The push refers to repository [%s]", repo))
+		return err_set(e, ECANCELED, "the client has gone");
+	if (ref->digest)
+		return err_kind(e, ERR_INVALID, "cannot push a digest reference");
+	tags = images_tags_of(en->images, repo);
+	for (i = 0; ref->tag && tags[i] && strcmp(tags[i], ref->tag); i++)
+		;
+	if (!tags[i])
+		rc = err_kind(e, ERR_NOT_FOUND, "An image does not exist locally with the tag: %s", shown);
+	else if (ref->tag)
+		rc = push_tag(en, ref, auth, client, e);
+	else
+		rc = push_tags(en, ref, tags, auth, client, e);
+	strv_free(tags);
+	return rc;
+}
+
 /* --- questions to a registry -------------------------------------------------------------------------- */
 
 static json_t *inquire(struct engine *en, const char *op, const char *key, const char *value, const json_t *auth,
@@ -162,6 +227,103 @@ int engine_registry_login(struct engine *en, const char *address, const json_t *
 	cleanup_json json_t *ok = inquire(en, "auth", "address", address, auth, cancel, e);
 
 	return ok ? 0 : -1;
+}
+
+/* --- search --------------------------------------------------------------------------------------------- */
+
+/* "localhost:5000/foo" is looked for there, all else at Docker Hub. */
+static const char *search_host(const char *term, char **host)
+{
+	const char *slash = strchr(term, '/');
+	size_t n = slash ? (size_t)(slash - term) : 0;
+
+	*host = xstrndup(term, n);
+	if (!n || (!strpbrk(*host, ".:") && strcmp(*host, "localhost"))) {
+		free(*host);
+		*host = xstrdup("docker.io");
+		return term;
+	}
+	if (strcmp(*host, "index.docker.io") && strcmp(*host, "docker.io"))
+		return slash + 1;
+	free(*host);
+	*host = xstrdup("docker.io");
+	return strncmp(slash + 1, "library/", 8) ? slash + 1 : slash + 9;
+}
+
+/* The one value of a filter, or NULL. */
+static const char *filter_value(const json_t *filters, const char *key)
+{
+	return json_string_value(json_array_get(json_arr(filters, key), 0));
+}
+
+/* At least so many stars; the largest counts. -1 with @e. */
+static int wanted_stars(const json_t *filters, int64_t *stars, struct err *e)
+{
+	const json_t *one;
+	int64_t n;
+	size_t i;
+
+	*stars = 0;
+	json_array_foreach(json_arr(filters, "stars"), i, one) {
+		const char *text = json_string_value(one);
+
+		if (parse_i64(span_of(text), INT32_MIN, INT32_MAX, &n))
+			return err_kind(e, ERR_INVALID, "invalid filter 'stars=%s': strconv.Atoi: parsing \"%s\": invalid "
+				"syntax", text, text);
+		if (n > *stars)
+			*stars = n;
+	}
+	return 0;
+}
+
+static json_t *found_json(const json_t *found)
+{
+	json_t *j = json_object();
+
+	json_set_int(j, "star_count", json_int(found, "star_count", 0));
+	json_set_bool(j, "is_official", json_bool(found, "is_official", false));
+	json_set_str(j, "name", json_str(found, "name", ""));
+	json_set_bool(j, "is_automated", json_bool(found, "is_automated", false));
+	json_set_str(j, "description", json_str(found, "description", ""));
+	return j;
+}
+
+json_t *engine_image_search(struct engine *en, const char *term, int limit, const json_t *filters,
+	const json_t *auth, int cancel, struct err *e)
+{
+	const char *official = filter_value(filters, "is-official");
+	cleanup_json json_t *request = json_object(), *result = NULL;
+	struct worker_job job = {.request = request, .store = &en->store, .input = -1, .cancel = cancel};
+	cleanup_free char *host = NULL;
+	bool want_automated, want_official;
+	json_t *out, *found;
+	int64_t stars;
+	size_t i;
+
+	if (strstr(term, "://")) {
+		err_kind(e, ERR_INVALID, "invalid repository name: repository name (%s) should not have a scheme", term);
+		return NULL;
+	}
+	if (filter_bool(filters, "is-automated", false, &want_automated, e) ||
+		filter_bool(filters, "is-official", false, &want_official, e) || wanted_stars(filters, &stars, e))
+		return NULL;
+	if (want_automated) /* a mark that Docker Hub gave up: nothing has it */
+		return json_array();
+	json_set_str(request, "op", "search");
+	json_set_str(request, "term", search_host(term, &host));
+	json_set_str(request, "host", host);
+	json_set_int(request, "limit", limit);
+	set_or_null(request, "auth", auth);
+	json_set_new(request, "config", registry_settings(en));
+	result = worker_run(&job, e);
+	if (!result)
+		return NULL;
+	out = json_array();
+	json_array_foreach(json_arr(result, "results"), i, found)
+		if ((!official || json_bool(found, "is_official", false) == want_official) &&
+			json_int(found, "star_count", 0) >= stars)
+			json_array_append_new(out, found_json(found));
+	return out;
 }
 
 /* --- load and import ------------------------------------------------------------------------------- */
@@ -226,6 +388,10 @@ int engine_image_import(struct engine *en, const struct image_import *what, cons
 	json_set_str(request, "message", what->message);
 	json_set_str(request, "platform", what->platform);
 	json_set_str(request, "version", ENGINE_VERSION);
+	if (what->url) {
+		json_set_str(request, "url", what->url);
+		json_set_new(request, "registry", registry_settings(en));
+	}
 	made = run(en, request, client, e);
 	if (!made) {
 		if (e->kind == ERR_INVALID)

@@ -24,12 +24,16 @@ void engine_image_event(struct engine *en, const char *action, const char *id, c
 /* @ref without tag and digest: all tags. @platform and @auth may be NULL. */
 int engine_image_pull(struct engine *en, const struct imgref *ref, const char *platform, const json_t *auth,
 	const struct image_client *client, struct err *e);
+/* @ref without a tag: all tags of the repository. */
+int engine_image_push(struct engine *en, const struct imgref *ref, const json_t *auth,
+	const struct image_client *client, struct err *e);
 int engine_image_load(struct engine *en, const char *platform, bool quiet, const struct image_client *client,
 	struct err *e);
 
 struct image_import {
 	const struct imgref *ref; /* or NULL: no name */
 	const char *platform, *message;
+	const char *url; /* where the archive is; NULL: the client sends it */
 	const json_t *config; /* of containers made of it */
 };
 /* @id gets the new image's id. */
@@ -48,6 +52,9 @@ json_t *engine_image_prune(struct engine *en, const json_t *filters, struct err 
 /* What a registry says of a name ({"Descriptor", "Platforms"}), and of credentials. */
 json_t *engine_image_distribution(struct engine *en, const struct imgref *ref, const json_t *auth, int cancel,
 	struct err *e);
+/* What a registry's search finds: the array of the API. @filters: is-official, is-automated, stars. */
+json_t *engine_image_search(struct engine *en, const char *term, int limit, const json_t *filters,
+	const json_t *auth, int cancel, struct err *e);
 int engine_registry_login(struct engine *en, const char *address, const json_t *auth, int cancel, struct err *e);
 
 /* ERR_NOT_FOUND, in Docker's words, if image @name is there but not for that platform. */

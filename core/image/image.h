@@ -3,6 +3,7 @@
  * core/image/image.h - image names, configs, and the store of images
  *
  * On disk: image/<64 hex>.json, the config byte for byte (its SHA-256 is the image's id), and
+ * image/<64 hex>.manifest, the manifest it was pulled with, if it was; and
  * image/refs.json: {"refs": {canonical reference: image id}, "images": {id: {"tagged": time,
  * "parent": id}}}, canonical as in "docker.io/library/busybox:latest", "host/repo@sha256:…".  The
  * table in memory is the truth while an engine runs; one lock guards it, held for memory work only.
@@ -173,13 +174,17 @@ extern char **(*image_builtin_names)(void);
  *  {"op":"pull", "ref":"docker.io/library/busybox:latest", "platform":"linux/amd64"|null,
  *   "all_tags":bool, "auth":{"username","password","identitytoken","registrytoken"}|null,
  *   "config":{"insecure-registries":[…],"registry-mirrors":[…],"max-concurrent-downloads":3, …}}
+ *  {"op":"push", "ref":"docker.io/me/busybox:latest", "id":"sha256:…", "auth":…, "config":…}
+ *	result: {"digest":"sha256:…"}
  *  {"op":"load", "quiet":bool, "platform":…}	input: the archive (docker-archive or OCI layout, gzip or plain)
- *  {"op":"import", "config":{…}, "message":"…", "platform":…, "ref":…, "version":…}	input: a root filesystem tar
+ *  {"op":"import", "config":{…}, "message":"…", "platform":…, "ref":…, "version":…}	input: a root filesystem tar, or
+ *	{…, "url":"https://…", "registry":{as "config" elsewhere}}
  *  {"op":"builtin"}				the image "coracle" made of this binary
  *  {"op":"distribution", "ref":…, "auth":…, "config":…}	what a registry has under a name; result: as the API
  *  {"op":"auth", "address":…, "auth":…, "config":…}	does a registry take these credentials? result: {}
+ *  {"op":"search", "host":"docker.io", "term":…, "limit":…, "auth":…, "config":…}	result: {"results":[…]}
  * Result: {"images":[{"config":"<text>", "refs":["canonical tag or digest ref", …], "digest":"sha256:…",
- *   "parent":"sha256:…"}…]}; refs[0] is what was asked for.
+ *   "manifest":"<text, as pulled>", "parent":"sha256:…"}…]}; refs[0] is what was asked for.
  * Lines that need the table are not the worker's: pull's "Status: …", load's "Loaded image: …".
  */
 struct worker_job {
@@ -199,6 +204,12 @@ json_t *worker_run(const struct worker_job *job, struct err *e);
  * "changed":bool (refs[0] is new or pointed elsewhere), "moved":{reference: id it pointed to before}}. A
  * digest reference that is there already stays where it is. */
 json_t *images_run_job(struct images *im, const struct worker_job *job, struct err *e);
+
+/* Have a worker push what @name ("host/repo:tag", canonical) stands for, under a hold; the digest it has
+ * in the registry becomes a name of it too. ERR_NOT_FOUND if there is no such image. */
+int images_push(struct images *im, const char *name, const struct worker_job *job, struct err *e);
+/* The tags of a repository ("host/repo"), in order; strv_free() it. */
+char **images_tags_of(struct images *im, const char *repo);
 
 int worker_role_main(int argc, char **argv);
 

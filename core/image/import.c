@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * core/image/import.c - a root filesystem's archive becomes an image of one layer: `docker import`
+ *
+ * Theory of operation
+ *   The archive is the worker's input, or what a URL has: then a thread fetches it into a pipe, and
+ *   the unpacking process eats from its other end.
  */
 #include "image/worker.h"
 #include "base/clock.h"
+#include "base/fs.h"
+#include "registry/registry.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PROGRESS_NS (100 * NS_PER_MS)
 
 static json_t *history_json(const char *created, const char *comment)
 {
@@ -48,9 +60,85 @@ static json_t *config_json(const json_t *request, const struct platform *p, cons
 	return j;
 }
 
+/* --- from a URL ------------------------------------------------------------------------------ */
+
+struct fetch {
+	struct worker *w;
+	const char *url;
+	int out; /* owned */
+	int64_t length, done, told_ns;
+	int rc;
+	struct err why;
+};
+
+static void tell(struct fetch *f)
+{
+	worker_status(f->w, NULL, "Importing", f->done, f->length);
+	f->told_ns = clock_mono_ns();
+}
+
+static void on_begin(void *arg, int64_t length)
+{
+	struct fetch *f = arg;
+
+	f->length = length;
+	worker_message(f->w, NULL, "Downloading from %s", f->url);
+}
+
+static void on_progress(void *arg, int64_t done)
+{
+	struct fetch *f = arg;
+
+	f->done = done;
+	if (clock_mono_ns() - f->told_ns >= PROGRESS_NS || done == f->length)
+		tell(f);
+}
+
+static void *fetch_main(void *arg)
+{
+	struct fetch *f = arg;
+	struct registry_config c;
+
+	registry_config_init(&c, json_obj(f->w->request, "registry"), NULL);
+	f->rc = registry_fetch(f->url, &c, f->out, on_begin, on_progress, f, &f->why);
+	fd_close(&f->out);
+	return NULL;
+}
+
+static int unpack_url(struct worker *w, const char *url, struct layer_draft *d, struct err *e)
+{
+	struct fetch f = {.w = w, .url = url, .why = ERR_INIT};
+	cleanup_close int in = -1;
+	pthread_t thread;
+	int p[2], rc;
+
+	signal(SIGPIPE, SIG_IGN); /* an unpacker that gives up is told by EPIPE */
+	if (pipe2(p, O_CLOEXEC))
+		return err_set(e, errno, "making a pipe");
+	in = p[0];
+	f.out = p[1];
+	rc = pthread_create(&thread, NULL, fetch_main, &f);
+	if (rc) {
+		fd_close(&f.out);
+		return err_set(e, rc, "starting a thread");
+	}
+	rc = layer_unpack(&w->store, NULL, in, 0, d, e);
+	fd_close(&in);
+	pthread_join(thread, NULL);
+	if (f.rc && !rc) /* it was cut off where an archive may end */
+		layer_discard(&w->store, d);
+	if (f.rc && (f.why.code != EPIPE || !rc)) {
+		*e = f.why;
+		return -1;
+	}
+	return rc;
+}
+
+/* --- the operation ------------------------------------------------------------------------------- */
+
 json_t *worker_import(struct worker *w, struct err *e)
 {
-	const char *ref = json_str(w->request, "ref", NULL);
+	const char *ref = json_str(w->request, "ref", NULL), *url = json_str(w->request, "url", NULL);
 	cleanup_json json_t *config = NULL;
 	cleanup_buf struct buf text = BUF_INIT;
 	char chain[DIGEST_MAX], diff_id[DIGEST_MAX];
@@ -60,7 +148,7 @@ json_t *worker_import(struct worker *w, struct err *e)
 
 	if (platform_parse(json_str(w->request, "platform", NULL), &p, e))
 		return NULL;
-	if (layer_unpack(&w->store, NULL, w->input, 0, &d, e))
+	if (url ? unpack_url(w, url, &d, e) : layer_unpack(&w->store, NULL, w->input, 0, &d, e))
 		return NULL;
 	memcpy(diff_id, d.diff_id, DIGEST_MAX);
 	if (layer_commit(&w->store, NULL, &d, chain, e))

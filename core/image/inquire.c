@@ -142,3 +142,21 @@ json_t *worker_auth(struct worker *w, struct err *e)
 	registry_close(r);
 	return rc ? NULL : json_object();
 }
+
+/* --- search ------------------------------------------------------------------------------------------- */
+
+json_t *worker_search(struct worker *w, struct err *e)
+{
+	const json_t *request = w->request;
+	struct registry_config c;
+	json_t *found, *result;
+
+	registry_config_init(&c, json_obj(request, "config"), json_obj(request, "auth"));
+	found = registry_search(json_str(request, "host", ""), json_str(request, "term", ""),
+		(int)json_int(request, "limit", 25), &c, e);
+	if (!found)
+		return NULL;
+	result = json_object();
+	json_set_new(result, "results", found);
+	return result;
+}

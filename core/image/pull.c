@@ -35,6 +35,7 @@ struct puller {
 	struct platform want;
 	char *want_text; /* as asked for, for messages */
 	int parallel;
+	json_t *text;	/* of the manifest fetched last */
 	json_t *images; /* of the result */
 };
 
@@ -123,7 +124,8 @@ static bool known_digest(const struct puller *p, const char *digest, struct buf 
 
 /* --- one image --- */
 
-static int add_result(struct puller *p, const struct buf *config, const char *digest, struct err *e)
+/* @fetched: its manifest is at hand. */
+static int add_result(struct puller *p, const struct buf *config, const char *digest, bool fetched, struct err *e)
 {
 	json_t *image = json_object(), *refs = json_array(), *text = json_stringn(config->p, config->n);
 	cleanup_free char *by_digest = xasprintf("%s/%s@%s", p->ref.host, p->ref.repo, digest);
@@ -141,6 +143,8 @@ static int add_result(struct puller *p, const struct buf *config, const char *di
 		return err_kind(e, ERR_INVALID, "the image's config is not UTF-8");
 	}
 	json_set_new(image, "config", text);
+	if (fetched && p->text)
+		json_object_set(image, "manifest", p->text);
 	json_array_append_new(p->images, image);
 	return 0;
 }
@@ -161,6 +165,23 @@ static int fetch_config(struct puller *p, const struct image_manifest *m, struct
 	return image_config_diff_ids(config, m->n_layers, diff_ids, e);
 }
 
+/* A push of the image need not compress what is known by name. */
+static void note_archives(struct puller *p, const struct image_manifest *m, const struct buf *config_text)
+{
+	char (*diff_ids)[DIGEST_MAX] = xcalloc(MANIFEST_LAYERS_MAX, sizeof(*diff_ids)), chain[DIGEST_MAX] = "";
+	cleanup_json json_t *config = json_parse(config_text->p, config_text->n, NULL);
+	cleanup_free char *repo = xasprintf("%s/%s", p->ref.host, p->ref.repo);
+	size_t i;
+
+	if (config && !image_config_diff_ids(config, m->n_layers, diff_ids, NULL))
+		for (i = 0; i < m->n_layers; i++) {
+			chain_id(chain, diff_ids[i], chain);
+			layer_archive_add(&p->w->store, chain, m->layers[i].digest, m->layers[i].size,
+				m->layers[i].media_type, repo, NULL);
+		}
+	free(diff_ids);
+}
+
 static int pull_image(struct puller *p, const json_t *manifest, const char *digest, struct err *e)
 {
 	struct image_manifest *m = xcalloc(1, sizeof(*m));
@@ -177,8 +198,9 @@ static int pull_image(struct puller *p, const json_t *manifest, const char *dige
 		if (fetch_config(p, m, &config, diff_ids, e) || layers_pull(&layers, e))
 			goto out;
 	}
+	note_archives(p, m, &config);
 	worker_message(p->w, NULL, "Digest: %s", digest);
-	rc = add_result(p, &config, digest, e);
+	rc = add_result(p, &config, digest, true, e);
 out:
 	free(diff_ids);
 	free(m);
@@ -202,6 +224,8 @@ static json_t *fetch_manifest(struct puller *p, const char *tag_or_digest, char 
 		err_wrap(e, "manifest %s", m.digest);
 	snprintf(digest, DIGEST_MAX, "%s", m.digest);
 	snprintf(media_type, MEDIA_TYPE_MAX, "%s", m.media_type);
+	json_decref(p->text);
+	p->text = json_stringn(m.text.p, m.text.n); /* NULL if it is no UTF-8 */
 	manifest_release(&m);
 	return j;
 }
@@ -255,7 +279,7 @@ static int pull_tag(struct puller *p, struct err *e)
 	if (*digest && known_digest(p, digest, &config)) {
 		worker_message(p->w, shown, "Pulling from %s", p->ref.repo);
 		worker_message(p->w, NULL, "Digest: %s", digest);
-		return add_result(p, &config, digest, e);
+		return add_result(p, &config, digest, false, e);
 	}
 	j = fetch_manifest(p, *digest ? digest : p->ref.tag, digest, type, e);
 	if (!j)
@@ -340,6 +364,7 @@ json_t *worker_pull(struct worker *w, struct err *e)
 		p.images = NULL;
 	}
 	json_decref(p.images);
+	json_decref(p.text);
 	registry_close(p.registry);
 	imgref_release(&p.ref);
 	free(p.want_text);

@@ -201,16 +201,18 @@ static json_t *take_out(struct removal *rm, const char *id, char parent[DIGEST_M
 static json_t *erase(struct removal *rm, const char *id, char parent[DIGEST_MAX], struct err *e)
 {
 	struct images *im = rm->im;
-	char file[DIGEST_MAX + 8];
+	char file[DIGEST_MAX + 8], manifest[DIGEST_MAX + 16];
 	json_t *layers = NULL;
 
 	image_file(id, file);
+	image_manifest_file(id, manifest);
 	pthread_mutex_lock(&im->saving);
 	if (is_named(rm, id)) {
 		conflict(id, false, e, "image is referenced in multiple repositories", "");
 	} else if (unlinkat(im->dirfd, file, 0) && errno != ENOENT) {
 		err_set(e, errno, "removing image %.12s", digest_hex(id));
 	} else {
+		unlinkat(im->dirfd, manifest, 0); /* most have none */
 		layers = take_out(rm, id, parent);
 		if (!layers)
 			err_kind(e, ERR_NOT_FOUND, "No such image: %s", id);

@@ -42,6 +42,11 @@ void image_file(const char *id, char out[DIGEST_MAX + 8])
 	snprintf(out, DIGEST_MAX + 8, "%s.json", digest_hex(id));
 }
 
+void image_manifest_file(const char *id, char out[DIGEST_MAX + 16])
+{
+	snprintf(out, DIGEST_MAX + 16, "%s.manifest", digest_hex(id));
+}
+
 /* --- refs.json ---------------------------------------------------------------------------------- */
 
 static json_t *refs_json(struct images *im)
@@ -733,6 +738,19 @@ static int enter_named(struct images *im, struct image *i, const char *config, j
 	return 0;
 }
 
+/* Keep the manifest an image was pulled with: a push elsewhere gives it the same digest. It can be done
+ * without, so a failure is none of the pull's. */
+static void keep_manifest(struct images *im, const char *id, const char *text)
+{
+	cleanup_json json_t *j = *text ? json_parse(text, strlen(text), NULL) : NULL;
+	char file[DIGEST_MAX + 16];
+
+	if (!j || strcmp(json_str(json_obj(j, "config"), "digest", ""), id))
+		return;
+	image_manifest_file(id, file);
+	file_write_at(im->dirfd, file, text, strlen(text), 0600, 0, NULL);
+}
+
 static json_t *enter_result(struct images *im, const json_t *made, struct err *e)
 {
 	const char *config = json_str(made, "config", ""), *parent = json_str(made, "parent", "");
@@ -755,6 +773,8 @@ static json_t *enter_result(struct images *im, const json_t *made, struct err *e
 	rc = enter_named(im, i, config, out, e);
 	if (!rc && digest_ok(parent))
 		set_parent(im, id, parent);
+	if (!rc)
+		keep_manifest(im, id, json_str(made, "manifest", ""));
 	pthread_mutex_unlock(&im->saving);
 	if (!rc)
 		return out;
@@ -779,6 +799,59 @@ static json_t *enter_results(struct images *im, const json_t *result, struct err
 fail:
 	json_decref(out);
 	return NULL;
+}
+
+/* The digest a push came to is a name of the image. */
+static int enter_pushed(struct images *im, const char *name, const char *id, const char *digest, struct err *e)
+{
+	cleanup_free char *key = NULL;
+	char before[DIGEST_MAX];
+	struct imgref ref;
+	int rc;
+
+	if (!digest_ok(digest))
+		return err_kind(e, ERR_FAILED, "a worker's digest makes no sense");
+	if (imgref_parse(name, &ref, e))
+		return -1;
+	key = xasprintf("%s/%s@%s", ref.host, ref.repo, digest);
+	imgref_release(&ref);
+	pthread_mutex_lock(&im->saving);
+	rc = point(im, key, id, before, e) || (strcmp(before, id) && images_save_locked(im, e)) ? -1 : 0;
+	pthread_mutex_unlock(&im->saving);
+	return rc;
+}
+
+int images_push(struct images *im, const char *name, const struct worker_job *job, struct err *e)
+{
+	cleanup_json json_t *request = json_deep_copy(job->request), *result = NULL;
+	struct worker_job with_id = *job;
+	char id[DIGEST_MAX];
+	bool by_name;
+	int rc = -1;
+
+	images_hold(im);
+	if (!images_resolve_how(im, name, id, &by_name, e)) {
+		json_set_str(request, "id", id);
+		with_id.request = request;
+		result = worker_run(&with_id, e);
+	}
+	if (result)
+		rc = enter_pushed(im, name, id, json_str(result, "digest", ""), e);
+	images_unhold(im);
+	return rc;
+}
+
+char **images_tags_of(struct images *im, const char *repo)
+{
+	cleanup_json json_t *tags = json_array();
+	size_t i, n = strlen(repo);
+
+	images_lock(im);
+	for (i = 0; i < im->n_refs; i++)
+		if (!strncmp(im->refs[i].name, repo, n) && im->refs[i].name[n] == ':')
+			json_append_str(tags, im->refs[i].name + n + 1);
+	images_unlock(im);
+	return json_to_strv(tags);
 }
 
 json_t *images_run_job(struct images *im, const struct worker_job *job, struct err *e)

@@ -108,6 +108,7 @@ int images_resolve_how(struct images *im, const char *name, char id[DIGEST_MAX],
 char *ref_key(const struct imgref *ref);
 /* The name of an image's config below im->dirfd. */
 void image_file(const char *id, char out[DIGEST_MAX + 8]);
+void image_manifest_file(const char *id, char out[DIGEST_MAX + 16]);
 
 /* --- list.c ----------------------------------------------------------------------------------- */
 /* Go's path.Match: '*' and '?' stop at '/', "[a-z]", "[^a]", '\\' quotes. */

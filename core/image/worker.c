@@ -121,11 +121,13 @@ static const struct {
 	json_t *(*run)(struct worker *w, struct err *e);
 } ops[] = {
 	{"pull", worker_pull},
+	{"push", worker_push},
 	{"load", worker_load},
 	{"import", worker_import},
 	{"builtin", worker_builtin},
 	{"distribution", worker_distribution},
 	{"auth", worker_auth},
+	{"search", worker_search},
 };
 
 static json_t *run(struct worker *w, struct err *e)

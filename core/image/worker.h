@@ -25,10 +25,12 @@ void worker_message(struct worker *w, const char *id, const char *fmt, ...)
 
 /* The operations: a new reference to the result object, or NULL with @e. */
 json_t *worker_pull(struct worker *w, struct err *e);    /* core/image/pull.c, on core/registry */
+json_t *worker_push(struct worker *w, struct err *e);    /* core/image/push.c */
 json_t *worker_load(struct worker *w, struct err *e);    /* core/image/load.c */
 json_t *worker_import(struct worker *w, struct err *e);  /* core/image/import.c */
 json_t *worker_builtin(struct worker *w, struct err *e); /* core/image/builtin.c */
 json_t *worker_distribution(struct worker *w, struct err *e); /* core/image/inquire.c */
+json_t *worker_search(struct worker *w, struct err *e);
 json_t *worker_auth(struct worker *w, struct err *e);
 
 #endif

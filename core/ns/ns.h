@@ -113,6 +113,9 @@ int subid_source_parse(const char *text, enum subid_source *source);
 int idmap_of_user(const struct ns_user *u, enum subid_source source, struct idmap *uids, struct idmap *gids,
 	struct err *e);
 
+/* Was this user given subordinate ids of the kind?  Asked as SUBID_AUTO. */
+bool idmap_has_subids(const struct ns_user *u, bool gids);
+
 /* What getsubids(1) prints ("0: name 100000 65536") as lines of a subid file with @uid as the owner;
  * what is no such line is left out. */
 void subid_from_getsubids(struct span said, uid_t uid, struct buf *lines);

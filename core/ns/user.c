@@ -142,6 +142,13 @@ static int map_of(const struct ns_user *u, enum subid_source source, bool gids, 
 	return idmap_compute(file, u->uid, name, own, m, e);
 }
 
+bool idmap_has_subids(const struct ns_user *u, bool gids)
+{
+	static struct idmap m; /* 4 KiB */
+
+	return !map_of(u, SUBID_AUTO, gids, &m, NULL);
+}
+
 static int hint_subids(const struct ns_user *u, struct err *e)
 {
 	uint32_t a = subid_free_start(SUBUID), b = subid_free_start(SUBGID), start = a > b ? a : b;

@@ -27,6 +27,8 @@
 #define STALL_TIMEOUT_MS 30000
 #define RETRY_DELAY_MS 1000
 #define ATTEMPTS 5 /* Docker's max-download-attempts */
+#define RETRY_AFTER_MAX_S 60 /* a registry that wants more patience is told about instead */
+#define RETRY_AFTER_TRIES 3
 #define HUB "registry-1.docker.io"
 
 /* --- configuration --- */
@@ -124,18 +126,24 @@ static const char *proxy_setting(const json_t *proxies, const char *key, const c
 	return v;
 }
 
-static void add_endpoint(struct registry *r, const struct registry_config *c, struct url *base_steal,
-	bool insecure, bool mirror)
+struct http_settings registry_http_settings(const struct registry_config *c, const char *certs_host, bool verify,
+	int cancel_fd)
 {
-	cleanup_free char *authority = url_authority(base_steal);
-	struct http_settings s = {
-		.limits = {c->connect_timeout_ms, c->stall_timeout_ms, r->cancel_fd},
-		.certs_host = authority,
-		.verify = !insecure,
+	return (struct http_settings){
+		.limits = {c->connect_timeout_ms, c->stall_timeout_ms, cancel_fd},
+		.certs_host = certs_host,
+		.verify = verify,
 		.http_proxy = proxy_setting(c->proxies, "http-proxy", "HTTP_PROXY", "http_proxy"),
 		.https_proxy = proxy_setting(c->proxies, "https-proxy", "HTTPS_PROXY", "https_proxy"),
 		.no_proxy = proxy_setting(c->proxies, "no-proxy", "NO_PROXY", "no_proxy"),
 	};
+}
+
+static void add_endpoint(struct registry *r, const struct registry_config *c, struct url *base_steal,
+	bool insecure, bool mirror)
+{
+	cleanup_free char *authority = url_authority(base_steal);
+	struct http_settings s = registry_http_settings(c, authority, !insecure, r->cancel_fd);
 	struct endpoint *ep;
 	size_t n;
 
@@ -146,6 +154,7 @@ static void add_endpoint(struct registry *r, const struct registry_config *c, st
 	for (n = strlen(ep->base.target); n && ep->base.target[n - 1] == '/'; n--)
 		ep->base.target[n - 1] = 0;
 	ep->mirror = mirror;
+	ep->cancel_fd = r->cancel_fd;
 	ep->http = http_client_new(&s);
 	ep->auth = auth_new(ep->http, mirror ? NULL : c->auth);
 }
@@ -291,23 +300,56 @@ static int ensure_live(struct registry *r, struct endpoint *ep, struct err *e)
 	return rc;
 }
 
+/* How long a busy registry wants us to wait, ms; 0: it does not say, or longer than is sensible. */
+static int retry_after_ms(const struct http_response *rs)
+{
+	uint64_t seconds;
+
+	if (rs->head.status != 429 && rs->head.status != 503)
+		return 0;
+	if (parse_u64(response_field(&rs->head, "Retry-After", 0), RETRY_AFTER_MAX_S, &seconds))
+		return 0;
+	return seconds ? (int)seconds * 1000 : 1;
+}
+
+/* http_send(), and again as long as the registry asks for patience. */
+static int send_patiently(struct endpoint *ep, const struct http_request *rq, struct http_response *rs,
+	struct err *e)
+{
+	struct pollfd cancel = {.fd = ep->cancel_fd, .events = POLLIN};
+	int tries, ms;
+
+	for (tries = 0;; tries++) {
+		if (http_send(ep->http, rq, rs, e))
+			return -1;
+		ms = retry_after_ms(rs);
+		if (!ms || rq->source || tries == RETRY_AFTER_TRIES || poll(&cancel, 1, ms) > 0)
+			return 0;
+		http_response_release(rs);
+	}
+}
+
 int endpoint_send(struct endpoint *ep, const struct endpoint_request *erq, struct http_response *rs,
 	struct err *e)
 {
-	struct http_request rq = {.method = erq->method, .fields = erq->fields};
+	struct http_request rq = {.method = erq->method, .fields = erq->fields, .content_type = erq->content_type,
+		.body = erq->body, .source = erq->source};
 	char *value = NULL, *fresh = NULL;
 	struct url u;
 	int rc = -1;
 
-	url_of(ep, erq->path, &u);
+	if (erq->url)
+		url_copy(erq->url, &u);
+	else
+		url_of(ep, erq->path, &u);
 	rq.url = &u;
-	if (auth_authorization(ep->auth, erq->scope, NULL, &value, e)) {
+	if (url_same_origin(&u, &ep->base) && auth_authorization(ep->auth, erq->scope, NULL, &value, e)) {
 		http_wrap_url(erq->method, &u, e);
 		goto out;
 	}
 	rq.authorization = value;
-	rc = http_send(ep->http, &rq, rs, e);
-	if (rc || rs->head.status != 401 || !url_same_origin(&rs->url, &u))
+	rc = send_patiently(ep, &rq, rs, e);
+	if (rc || rs->head.status != 401 || !url_same_origin(&rs->url, &ep->base))
 		goto out;
 	/* Refused: it demands something after all, or the token is not good any more. */
 	auth_learn(ep->auth, &rs->head);
@@ -315,10 +357,10 @@ int endpoint_send(struct endpoint *ep, const struct endpoint_request *erq, struc
 		http_response_release(rs);
 		http_wrap_url(erq->method, &u, e);
 		rc = -1;
-	} else if (fresh && (!value || strcmp(fresh, value))) {
+	} else if (fresh && !rq.source && (!value || strcmp(fresh, value))) {
 		http_response_release(rs);
 		rq.authorization = fresh;
-		rc = http_send(ep->http, &rq, rs, e);
+		rc = send_patiently(ep, &rq, rs, e);
 	}
 out:
 	url_release(&u);
@@ -327,8 +369,8 @@ out:
 	return rc;
 }
 
-int registry_try(struct registry *r, enum endpoint_verdict (*fn)(struct endpoint *ep, void *arg,
-	struct err *e), void *arg, struct err *e)
+static int try_endpoints(struct registry *r, bool mirrors, enum endpoint_verdict (*fn)(struct endpoint *ep,
+	void *arg, struct err *e), void *arg, struct err *e)
 {
 	cleanup_free char *mirror_failed = NULL, *base = NULL;
 	enum endpoint_verdict verdict = EP_NEXT;
@@ -343,7 +385,7 @@ int registry_try(struct registry *r, enum endpoint_verdict (*fn)(struct endpoint
 			err_kind(&last, ERR_FAILED, "operation was canceled");
 			break;
 		}
-		if (!ep->base.tls && !ep->mirror && r->spoke_tls)
+		if ((!mirrors && ep->mirror) || (!ep->base.tls && !ep->mirror && r->spoke_tls))
 			continue;
 		verdict = ensure_live(r, ep, &last) ? EP_NEXT : fn(ep, arg, &last);
 		if (verdict == EP_NEXT && ep->mirror) {
@@ -361,4 +403,16 @@ int registry_try(struct registry *r, enum endpoint_verdict (*fn)(struct endpoint
 	if (e)
 		*e = last;
 	return -1;
+}
+
+int registry_try(struct registry *r, enum endpoint_verdict (*fn)(struct endpoint *ep, void *arg,
+	struct err *e), void *arg, struct err *e)
+{
+	return try_endpoints(r, true, fn, arg, e);
+}
+
+int registry_try_origin(struct registry *r, enum endpoint_verdict (*fn)(struct endpoint *ep, void *arg,
+	struct err *e), void *arg, struct err *e)
+{
+	return try_endpoints(r, false, fn, arg, e);
 }

@@ -8,6 +8,9 @@
  *   https server); if a kept connection turns out to be dead before a byte of the response came,
  *   the request is sent again on a fresh one, as the server cannot have answered it.
  *
+ *   A body from a source exists once, so such a request is sent once.  While it is sent the other
+ *   direction is watched: a server that has seen enough says so and often closes at once.
+ *
  *   A connection goes back to the pool when its response was read to the end.  A short rest is
  *   read and thrown away for that; a long one costs less to cut off.
  */
@@ -20,6 +23,7 @@
 #include <stdlib.h>
 
 #define IDLE_MAX 8		 /* connections kept */
+#define SOURCE_CHUNK (64 * 1024) /* bytes of a body from a source sent at a time */
 #define DISCARD_MAX (32 * 1024)	 /* bytes of an unwanted body read to keep the connection */
 #define INTERIM_MAX 16		 /* 1xx responses before the real one */
 #define BROKEN "net/http: HTTP/1.x transport connection broken" /* Go's words */
@@ -256,20 +260,57 @@ static void build_request(const struct http_request *rq, const struct url *u, co
 	if (rq->fields)
 		buf_adds(out, rq->fields);
 	if (rq->content_type)
-		buf_addf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", rq->content_type, rq->body.n);
-	buf_adds(out, "\r\n");
+		buf_addf(out, "Content-Type: %s\r\n", rq->content_type);
+	if (rq->source)
+		buf_adds(out, "Transfer-Encoding: chunked\r\n\r\n");
+	else if (rq->content_type || !strcmp(rq->method, "POST"))
+		buf_addf(out, "Content-Length: %zu\r\n\r\n", rq->body.n);
+	else
+		buf_adds(out, "\r\n");
 	if (rq->content_type)
 		buf_add(out, rq->body.p, rq->body.n);
 }
 
+/* The source's bytes as chunks (RFC 9112 section 7.1). 1: all sent, 0: the server wants no more. */
+static int write_source(struct conn *c, struct http_source *source, struct err *e)
+{
+	enum { HEAD = 12, TAIL = 2 };
+	cleanup_free char *chunk = xmalloc(HEAD + SOURCE_CHUNK + TAIL);
+	struct err unsent;
+	char size[HEAD];
+	ssize_t n;
+	int head;
+
+	do {
+		n = source->read(source->arg, chunk + HEAD, SOURCE_CHUNK, e);
+		if (n < 0) {
+			source->failed = true;
+			return -1;
+		}
+		head = snprintf(size, sizeof(size), "%zx\r\n", (size_t)n);
+		memcpy(chunk + HEAD - head, size, (size_t)head);
+		memcpy(chunk + HEAD + n, "\r\n", TAIL);
+		/* What the server has to say tells more than that it reads no more. */
+		if (conn_write(c, chunk + HEAD - head, (size_t)(head + n + TAIL), &unsent) || (n && !conn_is_idle(c)))
+			return 0;
+	} while (n);
+	return 1;
+}
+
 /* Send @request on @c and read the answer's head.  *any tells whether the server said anything. */
-static int exchange(struct conn *c, const struct buf *request, bool head_only,
+static int exchange(struct conn *c, const struct buf *request, const struct http_request *rq,
 	struct http_response *rs, bool *any, struct err *e)
 {
+	bool head_only = !strcmp(rq->method, "HEAD");
+	int sent = 1;
+
 	if (conn_write(c, request->p, request->n, e) ||
+		(rq->source && (sent = write_source(c, rq->source, e)) < 0) ||
 		read_final_head(c, &rs->text, &rs->head, any, e) ||
 		response_framing(&rs->head, head_only, &rs->body, e))
 		return -1;
+	if (!sent)
+		rs->body.keep_alive = false;
 	rs->chunks = (struct response_chunks)RESPONSE_CHUNKS_INIT;
 	rs->left = rs->body.framing == BODY_LENGTH ? rs->body.length : 0;
 	rs->ended = rs->body.framing == BODY_NONE || (rs->body.framing == BODY_LENGTH && !rs->left);
@@ -282,7 +323,7 @@ static int hop(struct http_client *h, const struct http_request *rq, const struc
 	const char *proxy_text = http_proxy_for(&h->settings, u);
 	cleanup_buf struct buf request = BUF_INIT;
 	struct url proxy_url = URL_INIT, *proxy = NULL;
-	bool any = false, head_only = !strcmp(rq->method, "HEAD");
+	bool any = false;
 	int rc = -1;
 
 	if (*proxy_text) {
@@ -297,8 +338,8 @@ static int hop(struct http_client *h, const struct http_request *rq, const struc
 	build_request(rq, u, proxy, &request);
 	rs->conn = take_idle(h, rs->key);
 	if (rs->conn) {
-		rc = exchange(rs->conn, &request, head_only, rs, &any, e);
-		if (rc && !any) {
+		rc = exchange(rs->conn, &request, rq, rs, &any, e);
+		if (rc && !any && !rq->source) {
 			conn_close(rs->conn);
 			rs->conn = NULL;
 			buf_reset(&rs->text);
@@ -306,7 +347,7 @@ static int hop(struct http_client *h, const struct http_request *rq, const struc
 	}
 	if (!rs->conn) {
 		rs->conn = open_conn(h, u, proxy, e);
-		rc = rs->conn ? exchange(rs->conn, &request, head_only, rs, &any, e) : -1;
+		rc = rs->conn ? exchange(rs->conn, &request, rq, rs, &any, e) : -1;
 	}
 	explicit_bzero(request.p, request.n);
 	url_release(&proxy_url);

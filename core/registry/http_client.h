@@ -26,13 +26,21 @@ struct http_client;
 struct http_client *http_client_new(const struct http_settings *s); /* copies what it needs */
 void http_client_free(struct http_client *h);
 
+/* A body made while it is sent: a count, 0 at the end, -1 with @e. */
+struct http_source {
+	ssize_t (*read)(void *arg, void *p, size_t n, struct err *e);
+	void *arg;
+	bool failed; /* out: it was the source that failed, not the connection */
+};
+
 struct http_request {
-	const char *method; /* "GET", "HEAD", "POST" */
+	const char *method; /* "GET", "HEAD", "POST", … */
 	const struct url *url;
 	const char *fields;	   /* more header lines, each ending in CRLF; or NULL */
 	const char *authorization; /* sent to the origin of @url only, never after a redirect to another */
 	const char *content_type;  /* of @body; NULL: there is none */
 	struct span body;
+	struct http_source *source; /* instead of @body, sent in chunks; or NULL */
 };
 
 struct http_response { /* to be released after http_send() succeeded */
@@ -54,6 +62,7 @@ struct http_response { /* to be released after http_send() succeeded */
  * http_send() - Send a request and receive the head of the final response
  *
  * Redirects of GET and HEAD are followed, at most HTTP_REDIRECTS_MAX.  Any status is a success here.
+ * A server that answers before it has all of a body from a source gets no more of it.
  *
  * Return: 0, or -1 with @e as Go words it: Get "https://host/v2/": dial tcp …: connect: connection refused
  */

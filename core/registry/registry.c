@@ -26,7 +26,7 @@ static const char accept_manifests[] =
 	"Accept: application/vnd.docker.distribution.manifest.v1+prettyjws\r\n"
 	"Accept: application/json\r\n";
 
-static int check_name(const char *s, struct err *e)
+int registry_check_name(const char *s, struct err *e)
 {
 	const char *c;
 
@@ -49,7 +49,7 @@ static int query_init(struct query *q, const char *repo, const char *kind, const
 	struct err *e)
 {
 	memset(q, 0, sizeof(*q));
-	if (check_name(repo, e) || check_name(what, e))
+	if (registry_check_name(repo, e) || registry_check_name(what, e))
 		return -1;
 	q->repo = repo;
 	q->what = what;

@@ -87,9 +87,59 @@ int registry_blob(struct registry *r, const char *repo, const char *digest, int6
 int registry_blob_read(struct registry *r, const char *repo, const char *digest, int64_t size,
 	int64_t max, struct buf *out, struct err *e);
 
+/* --- pushing; to the registry itself, never to a mirror --------------------------------------- */
+
+/* A blob that is made while it is sent.  It can be made again, with the same bytes. */
+struct blob_source {
+	int (*rewind)(void *arg, struct err *e); /* the next read gives the first byte */
+	ssize_t (*read)(void *arg, void *p, size_t n, struct err *e); /* a count, 0 at the end, -1 with @e */
+	void *arg;
+};
+
+/* Does it answer at all? */
+int registry_ping(struct registry *r, struct err *e);
+/* Does the repository have this blob?  *size is set if so (-1: not told). What is no clear yes is a no. */
+bool registry_has_blob(struct registry *r, const char *repo, const char *digest, int64_t *size);
+/* Have the registry take the blob over from another of its repositories: true if it did. */
+bool registry_mount_blob(struct registry *r, const char *repo, const char *digest, const char *from_repo);
+
+/**
+ * registry_upload() - Put a blob into a repository
+ * @digest, @size:	Set to what the source gave
+ * @watch:	Of its members only retry is called; may be NULL
+ *
+ * Broken connections: the registry is asked how much it has, the blob is made again and sent from
+ * there on.
+ */
+int registry_upload(struct registry *r, const char *repo, const struct blob_source *source,
+	const struct blob_watch *watch, char digest[DIGEST_MAX], int64_t *size, struct err *e);
+
+/* PUT /v2/<repo>/manifests/<tag>; the registry must come to the same digest. */
+int registry_put_manifest(struct registry *r, const char *repo, const char *tag, const char *media_type,
+	struct span text, char digest[DIGEST_MAX], struct err *e);
+
 /* GET /v2/<repo>/tags/list, all pages. Array of strings (new reference). */
 json_t *registry_tags(struct registry *r, const char *repo, struct err *e);
 /* GET /v2/ with the credentials: does it take them?  ERR_UNAUTHORIZED if not. */
 int registry_check_auth(struct registry *r, struct err *e);
+
+/* --- without the distribution API (fetch.c) ----------------------------------------------------- */
+
+/* Ask @host ("docker.io": Docker Hub) what repositories it has for @term, by the API of version 1.
+ * The array "results" of its answer (new reference).  ERR_INVALID if it has no such API. */
+json_t *registry_search(const char *host, const char *term, int limit, const struct registry_config *c,
+	struct err *e);
+
+/**
+ * registry_fetch() - Write what a URL has into a descriptor
+ * @url:	http or https; without a scheme, http
+ * @begin:	Called once the server has agreed, with the length or -1; may be NULL
+ * @progress:	Called for each piece with the bytes so far; may be NULL
+ *
+ * Return: 0, or -1 with @e; ERR_NOT_FOUND for what the server does not have
+ */
+int registry_fetch(const char *url, const struct registry_config *c, int out,
+	void (*begin)(void *arg, int64_t length), void (*progress)(void *arg, int64_t done), void *arg,
+	struct err *e);
 
 #endif

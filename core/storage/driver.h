@@ -6,6 +6,7 @@
  *	diff/		the files of this layer alone, with marks for what it deletes
  *	layer.json	diff_id, parent, size
  *	recipe, kept	how to make its archive again (recipe.h)
+ *	archives.json	what the archive is called in registries (archives.c)
  * A driver decides how deletions are marked, and how layers become a root filesystem; it gets the
  * layers' diff directories from the top down.  A new driver is one file with one struct, and a line
  * in drivers[] (store.c), in the order they are tried.

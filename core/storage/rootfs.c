@@ -74,8 +74,15 @@ int rootfs_create(struct store *s, const char *id, const char *chain, struct err
 int rootfs_remove(struct store *s, const char *id, struct err *e)
 {
 	char path[ROOTFS_PATH_MAX];
+	struct err why = ERR_INIT;
 
-	return rootfs_path(id, "", path, e) ? -1 : store_discard(s, path, e);
+	if (rootfs_path(id, "", path, e))
+		return -1;
+	if (!store_discard(s, path, &why) || why.kind == ERR_NOT_FOUND)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
 }
 
 /* --- using it --- */

@@ -120,12 +120,21 @@ void layer_discard(struct store *s, struct layer_draft *d);
  * the diff_id), made again from its files.  An error if these were changed. */
 int layer_pack(struct store *s, const char *chain, int fd, struct err *e);
 
+/* Archives the layer is known as in registries, the latest first: an array of {"digest":"sha256:…",
+ * "size":bytes, "type":media type, "from":["host/repository", …]} (new reference), empty if none.
+ * Only a note of what was seen: it does not make the archive. */
+json_t *layer_archives(const struct store *s, const char *chain);
+/* Note that @repo ("host/repository") has the layer as that archive. */
+int layer_archive_add(struct store *s, const char *chain, const char *digest, int64_t size, const char *type,
+	const char *repo, struct err *e);
+
 /* --- root filesystems of containers ------------------------------------------------------- */
 
 /* Make container @id's writable layer over @chain ("" or NULL: an empty image).  Below the image lies
  * what containers are mounted into (/proc, /dev/pts, /etc/hosts, .dockerenv, …), as far as the image
  * lacks it: the runtime need not make it, and it is no change.  @e->kind ERR_CONFLICT: it exists. */
 int rootfs_create(struct store *s, const char *id, const char *chain, struct err *e);
+/* That there is none is success: an earlier removal may have come that far before it was killed. */
 int rootfs_remove(struct store *s, const char *id, struct err *e);
 /* How to mount it: an object for rootfs_mount(), plain text and paths, valid in any process.
  * {"driver":"overlay2", "lower":["/top layer", …], "upper":"/…", "work":"/…"}, {"driver":"vfs",

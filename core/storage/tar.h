@@ -120,6 +120,12 @@ struct inflater *inflater_new(struct stream *in); /* borrows @in */
 struct stream *inflater_stream(struct inflater *i);
 void inflater_free(struct inflater *i);
 
+/* --- compression: gzip, the same bytes for the same input --- */
+struct deflater;
+struct deflater *deflater_new(struct stream *in, struct err *e); /* borrows @in */
+struct stream *deflater_stream(struct deflater *d);
+void deflater_free(struct deflater *d);
+
 /* A stream that passes on what @in gives, hashed. */
 struct hash_stream {
 	struct stream s;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# test: time=900
+# test: together time=900
 #
 # A source archive builds with no network at all, into the very binary it was made from.
 set -u

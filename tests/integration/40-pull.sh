@@ -4,7 +4,7 @@
 # docker pull against registries of every temper: the stock CLI, our engine, and a registry that
 # breaks off, lies, redirects and refuses on demand (tests/lib/fake_registry.py).  What Docker
 # prints in each case is what is expected here.
-# test: time=300
+# test: together time=300
 . "$(dirname "$0")/lib.sh"
 
 content=$TEST_TMP/content
@@ -187,17 +187,11 @@ fails "redirected in circles" "stopped after 10 redirects" '{"path": "manifests"
 forget
 clear_faults "$plain"
 fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
-worker_of() { # the engine's worker
-	local p
-	for p in $(pgrep -u "$test_uid" -f 'coracle :worker') $(pgrep -f 'coracle :worker'); do
-		[ "$(readlink "/proc/$p/exe")" = "$coracle" ] && echo "$p" && return
-	done
-}
 docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
 pull=$!
 asked_for() { requests "$plain" | grep -q "$big"; }
 check "cancel: the download began" until_ok 20 asked_for
-worker=$(worker_of)
+worker=$(our_pids :worker)
 check "cancel: there is a worker" test -n "$worker"
 peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$worker/status" 2>/dev/null)
 check "cancel: it is small (${peak:-?} kB)" test "${peak:-99999}" -le 16384

@@ -3,7 +3,7 @@
 #
 # Images under the stock client, without a registry: the built-in one, import, load, save, names,
 # history, removal, prune; what is there after a restart; a client that goes away.
-# test: time=240
+# test: together time=240
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # A container's life under the stock client: options, ends, waits, logs, exec, volumes, events.
-# test: time=300
+# test: together time=300
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker
@@ -247,7 +247,7 @@ check_out "none is left" "" docker ps -aq
 for i in $(seq 100); do [ -z "$(as_user ls "$data/tmp")" ] && break; api http://d/_ping >/dev/null; done
 check_out "nothing is left in tmp" "" as_user ls "$data/tmp"
 check_out "no runtime directory is left" "0" bash -c "ls '$xdg/docker' | grep -cE '^[0-9a-f]{64}$' || :"
-check_out "no monitor is left" "0" bash -c "pgrep -u $test_uid -fc ' :monitor' || :"
+check_out "no monitor is left" "" our_pids :monitor
 
 # --- the engine stops ----------------------------------------------------------------------------------------------
 docker run -d --name stopped bb sh -c 'trap "exit 6" TERM; echo up; while :; do sleep 0.05; done' >/dev/null

@@ -3,7 +3,7 @@
 #
 # Images made of the distribution's packages go through a real registry, plain and with TLS, and
 # run under the unmodified stock CLI: busybox, a small Debian, redis kept running.
-# test: time=900
+# test: together time=900
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registry.sh"
 

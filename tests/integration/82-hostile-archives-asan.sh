@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: MIT
 #
 # The same as 82-hostile-archives, with the engine built with address and undefined behaviour sanitizers.
-# test: time=900
+# test: together time=900
 cd "$(dirname "$0")" || exit 1
 CORACLE=$PWD/../../build/out/asan/coracle exec bash ./82-hostile-archives.sh

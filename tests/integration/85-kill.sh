@@ -3,7 +3,7 @@
 #
 # kill -9 of engine, monitor, worker and supervisor at any moment: what was there is there, what
 # runs runs on with its log whole, what was half done is gone.
-# test: time=600
+# test: together time=600
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registry.sh"
 
@@ -91,7 +91,7 @@ engine_kill "$old"
 next_engine "$old"
 after_kill "kill engine while loading"
 half_a_load
-worker=$(pgrep -u "$test_uid" -f ' :worker' | head -1)
+worker=$(our_pids :worker | head -1)
 if [ -n "$worker" ]; then engine_kill "$worker"; fi
 after_kill "kill worker while loading"
 check "and then it loads" docker load -i "$TEST_TMP/big.tar"
@@ -113,8 +113,8 @@ wait "$churn_pid"
 check "churn: the engine works" docker run --rm --network none bb true
 docker ps -aq --filter status=created --filter status=exited | xargs -r "$docker_cli" -H "unix://$xdg/docker.sock" rm -f >/dev/null 2>&1
 check_out "churn: no container directory without a container" "$(docker ps -aq --no-trunc | sort)" bash -c "ls '$data/containers' | sort"
-check_out "churn: no monitor without a container" "$(docker ps -q | wc -l)" bash -c "pgrep -u $test_uid -fc ' :monitor' || :"
+check_out "churn: no monitor without a container" "$(docker ps -q | wc -l)" eval 'our_pids :monitor | wc -l'
 engine_stop
 # Who removes a container is told before all its files are deleted; a clean stop waits for that.
 check_out "after a clean stop nothing is in tmp" "" as_user ls "$data/tmp"
-check_out "after a clean stop nothing runs" "0" bash -c "pgrep -r D,R,S,T -u $test_uid -c coracle || :"
+check_out "after a clean stop nothing runs" "" our_pids

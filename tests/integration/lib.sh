@@ -15,6 +15,7 @@
 #   engine_start [FLAG...]      start the engine as that user; sets DOCKER_HOST, engine_pid
 #   engine_stop                 SIGTERM, and wait for its end
 #   engine_kill PID...          kill -9 and wait for the end
+#   our_pids [ROLE]             the engine's processes, or those of one role (:monitor, :worker, ...)
 #   docker ARG...               the stock CLI, as that user
 #   our_docker ARG...           our client, as that user
 #   image_busybox               a rootfs tar of busybox, from the distribution's package; prints its path
@@ -91,12 +92,14 @@ trap 'exit 130' INT TERM
 
 test_user=coracle-test
 if [ "$(id -u)" = 0 ]; then
-	if ! id "$test_user" >/dev/null 2>&1; then
-		useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh "$test_user"
-	fi
-	for f in /etc/subuid /etc/subgid; do
-		grep -q "^$test_user:" "$f" 2>/dev/null || echo "$test_user:1000000:65536" >>"$f"
-	done
+	(
+		flock 9 # scripts may run side by side
+		id "$test_user" >/dev/null 2>&1 ||
+			useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh "$test_user"
+		for f in /etc/subuid /etc/subgid; do
+			grep -q "^$test_user:" "$f" 2>/dev/null || echo "$test_user:1000000:65536" >>"$f"
+		done
+	) 9>>"$top/build/out/tests.lock"
 	test_uid=$(id -u "$test_user") test_gid=$(id -g "$test_user")
 else
 	test_user=$(id -un) test_uid=$(id -u) test_gid=$(id -g)
@@ -160,15 +163,22 @@ engine_kill() {
 	kill -KILL "$@" 2>/dev/null
 	wait_gone "$@"
 }
-# Whatever of the user's is still there ends with the script: only ours, found by the copy it runs.
-end_all() {
-	engine_stop
+# Processes of this script's engine, found by the copy they run: the user may have other engines.
+our_pids() { # [ROLE]: of that role, such as :monitor
 	local p
 	for p in /proc/[0-9]*; do
 		case $(readlink "$p/exe" 2>/dev/null) in
-		"$coracle"*) kill -KILL "${p#/proc/}" 2>/dev/null ;;
+		"$coracle"*) [ -z "${1:-}" ] || grep -qzx -- "$1" "$p/cmdline" 2>/dev/null || continue ;;
+		*) continue ;;
 		esac
+		echo "${p#/proc/}"
 	done
+}
+# Whatever of them is still there ends with the script.
+end_all() {
+	engine_stop
+	local p
+	for p in $(our_pids); do kill -KILL "$p" 2>/dev/null; done
 	# What containers wrote belongs to subordinate ids.
 	[ "$(id -u)" = 0 ] || as_user unshare --user --map-root-user --map-auto rm -rf "$test_home/.local" 2>/dev/null
 }
