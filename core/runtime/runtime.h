@@ -137,6 +137,20 @@ int runtime_user_lookup(int rootfd, const char *text, char *const *group_add,
 	struct runtime_user *u, struct err *e);
 void runtime_user_release(struct runtime_user *u);
 
+/* --- its files, from outside ----------------------------------------------------------------- */
+/**
+ * runtime_view_mount() - Mount a container's files as `docker cp` sees them
+ * @view:	{"rootfs": what rootfs_describe() gave, "join": {"pid", "start_time"} if it runs,
+ *		"mounts": [{"source", "subpath"?, "destination", "rw", "flat"}], shallow ones first}
+ * @target:	An absolute path of a directory to mount on
+ *
+ * For a single-threaded process of its own: it gets a mount namespace, which ends with it.  A mount
+ * whose source is not there is left out.
+ *
+ * Return: an O_PATH descriptor of the mounted root, or -1 with @e
+ */
+int runtime_view_mount(const json_t *view, const char *target, struct err *e);
+
 /* --- seccomp ------------------------------------------------------------------------------- */
 /* Compile a profile (Docker's JSON format; NULL: the built-in default) for a capability set (array of
  * "CAP_…") to BPF, cached in @dirfd by what it depends on. Path of the file to malloc'ed *path. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/storage/sandbox.c - what the unpacking process gives up before it reads a foreign byte
+ * core/storage/sandbox.c - what a process gives up before it touches foreign files or bytes
  *
  * Theory of operation
  *   The process starts as root of the engine's user namespace.  Then, in this order:
  *
  *   1. limits: no core file, few descriptors, bounded memory
  *   2. namespaces: its own mounts, no network, no System V or POSIX queues of others
- *   3. root: the directory it unpacks to, and the old root is gone.  (pivot_root(2) where the
+ *   3. root: the directory it works on with what is mounted below, and the old root is gone.  (pivot_root(2) where the
  *      kernel lets us, else chroot(2): then the mounts are there, but cannot be reached without
  *      the capability that stage 5 drops)
  *   4. descriptors: those it was given, and standard error for last words
@@ -21,7 +21,7 @@
  * of files that belong to others), FSETID (set-group-id), SETFCAP (file capabilities), MKNOD (fifos
  * and whiteouts on older kernels).
  */
-#include "storage/unpack.h"
+#include "storage/sandbox.h"
 #include "base/fs.h"
 
 #include <errno.h>
@@ -38,6 +38,7 @@
 #ifndef OPEN_TREE_CLONE
 #define OPEN_TREE_CLONE 1
 #endif
+#define TREE_RECURSIVE 0x8000 /* AT_RECURSIVE */
 #ifndef MOVE_MOUNT_F_EMPTY_PATH
 #define MOVE_MOUNT_F_EMPTY_PATH 0x04
 #endif
@@ -73,8 +74,8 @@ static void set_limits(void)
 /* The tree, which is the working directory, becomes the root, and the old one is unmounted. */
 static int pivot(void)
 {
-	cleanup_close int tree =
-		(int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | O_CLOEXEC);
+	cleanup_close int tree = (int)syscall(SYS_open_tree, AT_FDCWD, ".",
+		OPEN_TREE_CLONE | TREE_RECURSIVE | O_CLOEXEC);
 
 	if (tree < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 		syscall(SYS_move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) || fchdir(tree) ||
@@ -88,7 +89,7 @@ static int enter_root(bool own_mounts, struct err *e)
 	if (own_mounts && !pivot())
 		return 0;
 	if (chroot(".") || chdir("/"))
-		return err_set(e, errno, "entering the directory to unpack to");
+		return err_set(e, errno, "entering the directory to work on");
 	return 0;
 }
 
@@ -132,7 +133,7 @@ int sandbox_enter(int rootfd, unsigned int fds, struct err *e)
 	set_limits();
 	/* Before the mounts are copied: the working directory moves to the copy, descriptors do not. */
 	if (fchdir(rootfd))
-		return err_set(e, errno, "entering the directory to unpack to");
+		return err_set(e, errno, "entering the directory to work on");
 	own_mounts = !unshare(CLONE_NEWNS);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC))
 		errno = 0; /* a stricter environment than ours: fine */

@@ -73,6 +73,9 @@ struct tar_unpack_opts {
 	bool no_overwrite_dir_nondir; /* `docker cp`: refuse to replace a directory by a file or back */
 	bool chown;	     /* everything gets @uid and @gid, whatever the archive says */
 	uint32_t uid, gid;
+	bool no_chown;	     /* everything stays with who unpacks */
+	/* The first @rename in names and hard links' targets becomes @to; NULL: names stay. */
+	const char *rename, *to;
 	const char *dest;    /* what messages call the destination; NULL: "/" */
 	struct recipe *recipe; /* recipe.h: take down what the archive was made of; NULL: do not */
 };
@@ -108,6 +111,10 @@ struct tar_writer *tar_writer_new(int fd); /* borrows @fd; buffers */
 void tar_writer_free(struct tar_writer *w);
 int tar_write_entry(struct tar_writer *w, const struct tar_entry *entry, struct err *e);
 int tar_write_data(struct tar_writer *w, const void *p, size_t n, struct err *e);
+/* @n bytes of a file from where it stands; what it lacks by now is zeros.  Not copied on the way into
+ * a pipe. */
+int tar_write_file(struct tar_writer *w, int fd, int64_t n, struct err *e);
+int64_t tar_writer_total(const struct tar_writer *w); /* bytes so far; any thread may look */
 int tar_write_end(struct tar_writer *w, struct err *e); /* two zero blocks, flush */
 /* A whole tree: dirfd/path and what is below, stored under @name ("" for the tree's own names).
  * Hard links are kept; sockets are skipped.  @overlay: turn overlay's whiteouts into ".wh.". */

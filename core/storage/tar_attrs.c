@@ -75,6 +75,8 @@ static void remember(struct unpacker *u, int fd, const struct tar_entry *en)
 
 static int set_owner(struct unpacker *u, int fd, const struct tar_entry *en, struct err *e)
 {
+	if (u->o->no_chown)
+		return 0;
 	if (u->o->single_id) {
 		if (owner(u, en) || group(u, en))
 			remember(u, fd, en);
@@ -129,7 +131,8 @@ int unpack_attrs_at(struct unpacker *u, const struct tar_entry *en, struct err *
 {
 	struct timespec ts[2];
 
-	if (!u->o->single_id && fchownat(u->parent, u->base, owner(u, en), group(u, en), AT_SYMLINK_NOFOLLOW))
+	if (!u->o->no_chown && !u->o->single_id &&
+		fchownat(u->parent, u->base, owner(u, en), group(u, en), AT_SYMLINK_NOFOLLOW))
 		return chown_failed(u, en, e);
 	unpack_times(en, ts);
 	if (utimensat(u->parent, u->base, ts, AT_SYMLINK_NOFOLLOW))
@@ -139,6 +142,7 @@ int unpack_attrs_at(struct unpacker *u, const struct tar_entry *en, struct err *
 
 int unpack_attrs_if_new(struct unpacker *u, const struct tar_entry *en, struct err *e)
 {
+	bool any_owner = u->o->no_chown || u->o->single_id;
 	cleanup_close int fd = -1;
 	struct timespec ts[2];
 	struct stat st;
@@ -146,8 +150,8 @@ int unpack_attrs_if_new(struct unpacker *u, const struct tar_entry *en, struct e
 	if (fstatat(u->parent, u->base, &st, AT_SYMLINK_NOFOLLOW))
 		return err_set(e, errno, "looking at %s", u->name.p);
 	unpack_times(en, ts);
-	if (!S_ISREG(st.st_mode) || ((u->o->single_id || st.st_uid == owner(u, en)) &&
-		(u->o->single_id || st.st_gid == group(u, en)) && (st.st_mode & 07777) == en->mode &&
+	if (!S_ISREG(st.st_mode) || ((any_owner || st.st_uid == owner(u, en)) &&
+		(any_owner || st.st_gid == group(u, en)) && (st.st_mode & 07777) == en->mode &&
 		st.st_mtim.tv_sec == ts[1].tv_sec && st.st_mtim.tv_nsec == ts[1].tv_nsec &&
 		!en->n_xattrs))
 		return 0;

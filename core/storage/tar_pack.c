@@ -28,14 +28,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define READ_BLOCK 131072
-
 struct tar_packer {
 	struct tar_writer *w;
 	const char *prefix; /* before every path, "" or ending in a slash */
 	bool overlay;
 	struct inodes inodes;
-	char *block;
 };
 
 struct tar_packer *tar_packer_new(struct tar_writer *w, const char *prefix, bool overlay)
@@ -45,7 +42,6 @@ struct tar_packer *tar_packer_new(struct tar_writer *w, const char *prefix, bool
 	p->w = w;
 	p->prefix = prefix;
 	p->overlay = overlay;
-	p->block = xmalloc(READ_BLOCK);
 	return p;
 }
 
@@ -54,7 +50,6 @@ void tar_packer_free(struct tar_packer *p)
 	if (!p)
 		return;
 	inodes_release(&p->inodes);
-	free(p->block);
 	free(p);
 }
 
@@ -118,27 +113,6 @@ static void entry_release(struct tar_entry *en)
 	free((char *)(uintptr_t)en->link);
 }
 
-/* Exactly @size bytes of a file. */
-static int put_content(struct tar_packer *p, int fd, int64_t size, struct err *e)
-{
-	ssize_t got = 1;
-
-	while (size) {
-		size_t want = size < READ_BLOCK ? (size_t)size : READ_BLOCK;
-
-		if (got)
-			got = fd_read_full(fd, p->block, want);
-		if (got < 0)
-			return err_set(e, errno, "reading");
-		if ((size_t)got < want)
-			memset(p->block + got, 0, want - (size_t)got);
-		if (tar_write_data(p->w, p->block, want, e))
-			return -1;
-		size -= (int64_t)want;
-	}
-	return 0;
-}
-
 static int read_link(const struct tree_item *it, struct tar_entry *en)
 {
 	char target[PATH_MAX];
@@ -189,7 +163,7 @@ static int put_entry(struct tar_packer *p, const struct tree_item *it, int fd, s
 	}
 	if (tar_write_entry(p->w, en, e))
 		return -1;
-	return en->type == '0' ? put_content(p, fd, en->size, e) : 0;
+	return en->type == '0' ? tar_write_file(p->w, fd, en->size, e) : 0;
 }
 
 /* Open what has content or attributes; ENOENT: it went away. */

@@ -37,13 +37,26 @@
 
 /* --- names --- */
 
+/* @name as the archive has it, or with a part replaced. */
+static void add_renamed(const struct tar_unpack_opts *o, const char *name, struct buf *out)
+{
+	const char *at = o->rename ? strstr(name, o->rename) : NULL;
+
+	if (at) {
+		buf_add(out, name, (size_t)(at - name));
+		buf_adds(out, o->to);
+		name = at + strlen(o->rename);
+	}
+	buf_adds(out, name);
+}
+
 /* Clean the entry's name into u->name. 1, 0 for the root itself, -1. */
 static int take_name(struct unpacker *u, const struct tar_entry *en, struct err *e)
 {
 	char *slash;
 
 	buf_reset(&u->name);
-	buf_adds(&u->name, en->path);
+	add_renamed(u->o, en->path, &u->name);
 	if (!u->name.n)
 		return 0;
 	if (beneath_clean(u->name.p))
@@ -372,10 +385,14 @@ static bool same_file(const struct unpacker *u, int dirfd, const char *target)
 
 static int make_hardlink(struct unpacker *u, const struct tar_entry *en, struct err *e)
 {
-	cleanup_free char *target = xstrdup(en->link);
+	cleanup_buf struct buf link = BUF_INIT;
 	cleanup_close int dirfd = -1;
-	char *slash, *base;
+	char *slash, *base, *target;
 	int rc;
+
+	add_renamed(u->o, en->link, &link);
+	buf_room(&link, 1); /* an empty one cannot be written to */
+	target = link.p;
 
 	if (beneath_clean(target))
 		return err_kind(e, ERR_INVALID, "invalid hardlink target \"%s\"", en->link);

@@ -19,12 +19,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 
 #define BUFFER_SIZE 65536
+#define SEND_MAX (1 << 30) /* bytes; sendfile(2) takes at most 2 GiB */
 
 struct tar_writer {
 	int fd;
 	int64_t left;	  /* data of the current entry still to come */
+	_Atomic int64_t total;
 	unsigned int pad; /* and what fills its last block */
 	size_t n;
 	char buffer[BUFFER_SIZE];
@@ -43,6 +46,11 @@ void tar_writer_free(struct tar_writer *w)
 	free(w);
 }
 
+int64_t tar_writer_total(const struct tar_writer *w)
+{
+	return w->total;
+}
+
 static int flush(struct tar_writer *w, struct err *e)
 {
 	if (fd_write_full(w->fd, w->buffer, w->n))
@@ -53,6 +61,7 @@ static int flush(struct tar_writer *w, struct err *e)
 
 static int put(struct tar_writer *w, const void *p, size_t n, struct err *e)
 {
+	w->total += (int64_t)n;
 	if (n > sizeof(w->buffer) - w->n && flush(w, e))
 		return -1;
 	if (n >= sizeof(w->buffer)) {
@@ -229,6 +238,52 @@ int tar_write_data(struct tar_writer *w, const void *p, size_t n, struct err *e)
 	if (put(w, p, n, e))
 		return -1;
 	w->left -= (int64_t)n;
+	return 0;
+}
+
+/* Straight from the page cache, where the kernel can: 0 when @n bytes, or all there are, are written. */
+static int send_file(struct tar_writer *w, int fd, int64_t *n, struct err *e)
+{
+	ssize_t sent = 1;
+
+	while (*n && sent) {
+		sent = sendfile(w->fd, fd, NULL, *n < SEND_MAX ? (size_t)*n : SEND_MAX);
+		if (sent < 0 && (errno == EINVAL || errno == ENOSYS))
+			return 0; /* not with these files: they are read and written */
+		if (sent < 0 && errno != EINTR)
+			return err_set(e, errno, "writing the archive");
+		if (sent > 0) {
+			*n -= sent;
+			w->left -= sent;
+			w->total += sent;
+		}
+	}
+	return 0;
+}
+
+int tar_write_file(struct tar_writer *w, int fd, int64_t n, struct err *e)
+{
+	cleanup_free char *block = NULL;
+	ssize_t got = 1;
+
+	if (n > w->left)
+		return err_set(e, 0, "writing the archive: an entry is too long");
+	if (n >= BUFFER_SIZE && (flush(w, e) || send_file(w, fd, &n, e)))
+		return -1;
+	block = n ? xmalloc(BUFFER_SIZE) : NULL;
+	while (n) {
+		size_t want = n < BUFFER_SIZE ? (size_t)n : BUFFER_SIZE;
+
+		if (got)
+			got = fd_read_full(fd, block, want);
+		if (got < 0)
+			return err_set(e, errno, "reading");
+		if ((size_t)got < want)
+			memset(block + got, 0, want - (size_t)got);
+		if (tar_write_data(w, block, want, e))
+			return -1;
+		n -= (int64_t)want;
+	}
 	return 0;
 }
 

@@ -29,7 +29,4 @@ struct unpack_report {
 /* Start the process, wait for its end.  0, or -1 with @e. */
 int unpack_run(const struct unpack_job *job, struct unpack_report *report, struct err *e);
 
-/* Stages of giving up power, for the process itself (sandbox.c). */
-int sandbox_enter(int rootfd, unsigned int fds, struct err *e);
-
 #endif

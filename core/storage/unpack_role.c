@@ -14,6 +14,7 @@
  */
 #include "storage/recipe.h"
 #include "storage/ring.h"
+#include "storage/sandbox.h"
 #include "storage/storage.h"
 #include "storage/unpack.h"
 #include "base/fs.h"

@@ -1034,6 +1034,32 @@ TEST_USERNS(no_overwrite)
 	close(root);
 }
 
+/* The top of an archive under another name, its hard links with it; and nobody else's owner. */
+TEST_USERNS(renamed)
+{
+	struct tar_unpack_opts o = { .no_chown = true, .rename = "old", .to = "new" };
+	struct tar_unpack_result r;
+	struct mem_stream mem;
+	struct buf a = BUF_INIT;
+	struct err e = ERR_INIT;
+	int root = new_root();
+	struct stat st;
+
+	ITEM(&a, .type = '5', .name = "old");
+	ITEM(&a, .name = "old/old", .data = "x", .uid = 77777777);
+	ITEM(&a, .type = '1', .name = "old/hard", .link = "old/old");
+	ITEM(&a, .type = '2', .name = "old/soft", .link = "old", .uid = 77777777);
+	mem_stream_init(&mem, a.p, a.n);
+	CHECK_INT(tar_unpack(&mem.s, root, &o, &r, &e), 0);
+	CHECK_INT(fstatat(root, "new/old", &st, 0), 0);
+	CHECK_INT(st.st_nlink, 2);
+	CHECK_INT(st.st_uid, getuid());
+	CHECK_INT(fstatat(root, "new/soft", &st, AT_SYMLINK_NOFOLLOW), 0);
+	CHECK_INT(st.st_uid, getuid());
+	buf_release(&a);
+	close(root);
+}
+
 TEST_USERNS(ceilings)
 {
 	struct tar_unpack_opts o = { .max_bytes = 10, .max_entries = 3, .single_id = true };
