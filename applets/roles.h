@@ -20,7 +20,8 @@
 	X("worker",  worker_role_main, 0) \
 	X("unpack",  unpack_role_main, 0) \
 	X("copy-up", copyup_role_main, 0) \
-	X("netd",    netd_role_main, 0)
+	X("netd",    netd_role_main, 0) \
+	X("archive", archive_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
 ROLES(X)

@@ -64,6 +64,11 @@ void http_text(struct http *h, int status, const char *content_type, const void 
 /* A body of unknown length (chunked). Each write is sent at once. -1: the client went away. */
 int http_stream_begin(struct http *h, int status, const char *content_type);
 int http_stream_write(struct http *h, const void *p, size_t n);
+/* The rest of a streamed body comes through a pipe, and is not copied on the way.  0 when the pipe has
+ * ended, -1: the client went away. */
+int http_stream_pipe(struct http *h, int pipefd);
+/* The request's body into a pipe, to its end. 0, or -1 with @e; a reader that went away is no error. */
+int http_body_pipe(struct http *h, int pipefd, struct err *e);
 int http_stream_json(struct http *h, const json_t *j, const char *ending); /* "\r\n" progress, "\n" events */
 bool http_streaming(struct http *h);
 /* Poll()able descriptor that is readable or hung up when the client went away. */
@@ -85,7 +90,7 @@ int http_serve(struct engine *en, int listen_fd, struct err *e);
 void http_stop(int grace_ms);
 
 /* Each routes_*.c gives its table, ended by an entry with a NULL method; routes.c lists the tables. */
-extern const struct route routes_system[], routes_images[], routes_containers[], routes_exec[],
-	routes_volumes[], routes_networks[];
+extern const struct route routes_system[], routes_images[], routes_containers[], routes_archive[],
+	routes_exec[], routes_volumes[], routes_networks[];
 
 #endif

@@ -37,3 +37,22 @@ int params_time(struct http *h, const char *name, int64_t *ns, struct err *e)
 		return 0;
 	return err_set(e, 0, "strconv.ParseInt: parsing \"%s\": invalid syntax", text);
 }
+
+int params_repo_tag(struct http *h, struct imgref *ref, bool *given, struct err *e)
+{
+	const char *repo = http_query(h, "repo"), *tag = http_query(h, "tag");
+
+	*given = repo && *repo;
+	if (!*given)
+		return 0;
+	if (imgref_parse(repo, ref, e))
+		return -1;
+	if (ref->digest)
+		err_kind(e, ERR_INVALID, "cannot import digest reference");
+	else if (!tag || !*tag || !imgref_set_tag(ref, tag, e)) {
+		imgref_default_tag(ref);
+		return 0;
+	}
+	imgref_release(ref);
+	return -1;
+}

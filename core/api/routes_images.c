@@ -11,6 +11,7 @@
  */
 #include "base/base64.h"
 #include "api/http.h"
+#include "api/params.h"
 #include "engine/filter.h"
 #include "engine/images.h"
 
@@ -50,26 +51,6 @@ static void answer(struct http *h, json_t *j, const struct err *e)
 }
 
 /* --- parameters -------------------------------------------------------------------------------------- */
-
-/* "repo" and "tag" of an image to be named. 0 with *given false if there is no repo. */
-static int repo_tag(struct http *h, struct imgref *ref, bool *given, struct err *e)
-{
-	const char *repo = http_query(h, "repo"), *tag = http_query(h, "tag");
-
-	*given = repo && *repo;
-	if (!*given)
-		return 0;
-	if (imgref_parse(repo, ref, e))
-		return -1;
-	if (ref->digest)
-		err_kind(e, ERR_INVALID, "cannot import digest reference");
-	else if (!tag || !*tag || !imgref_set_tag(ref, tag, e)) {
-		imgref_default_tag(ref);
-		return 0;
-	}
-	imgref_release(ref);
-	return -1;
-}
 
 /* The "platform" of load, inspect and history: a JSON object. *given is false if there is none. */
 static int json_platform(struct http *h, int since_minor, struct platform *p, bool *given, struct err *e)
@@ -240,7 +221,7 @@ static void tag(struct http *h)
 	bool given;
 	int rc;
 
-	if (repo_tag(h, &ref, &given, &e)) {
+	if (params_repo_tag(h, &ref, &given, &e)) {
 		http_fail(h, &e);
 		return;
 	}
@@ -489,7 +470,7 @@ static void import(struct http *h)
 	struct imgref ref;
 	bool given;
 
-	if (repo_tag(h, &ref, &given, &e)) {
+	if (params_repo_tag(h, &ref, &given, &e)) {
 		http_fail(h, &e);
 		return;
 	}

@@ -109,7 +109,7 @@ struct container *container_get(struct engine *en, const char *ref, struct err *
 	struct container *c;
 
 	if (!*ref) {
-		err_kind(e, ERR_INVALID, "No container name or ID supplied");
+		err_kind(e, ERR_INVALID, "invalid name or ID supplied: \"\"");
 		return NULL;
 	}
 	pthread_rwlock_rdlock(&en->lock);

@@ -65,6 +65,7 @@ struct container {
 	struct waiter *waiters;
 	struct pending *pending;
 	int attaching; /* clients being told that they are attached: a start waits for them */
+	int viewers;   /* processes that have its files mounted (archive.h): a start waits for them too */
 	json_t *host; /* sparse HostConfig; replaced, never changed in place */
 	bool busy;    /* an op is going on */
 	bool removed;
@@ -117,6 +118,9 @@ void container_show(struct engine *en, struct container *c);
 void container_take_out(struct engine *en, struct container *c);
 int container_rename(struct engine *en, struct container *c, const char *name, struct err *e);
 
+/* Until nobody has its files mounted (archive.c); nobody begins to while an op is going on. */
+void views_wait(struct container *c);
+
 void container_begin(struct container *c);
 void container_end(struct container *c);
 /* Wake everybody who waits for a change. The lock is held. */
@@ -159,10 +163,16 @@ void container_kill_rest(int dirfd);
 /* Body of POST /containers/create; the answer's object. */
 json_t *container_create(struct engine *en, const char *name, const char *platform,
 	const json_t *body, int api_minor, struct err *e);
+/* Complete a sparse Config by another one, an image's or the one to commit: what is set stays. */
+void container_config_merge(json_t *config, const json_t *image);
 int container_start(struct engine *en, struct container *c, struct err *e);
 /* Something was created that a client will likely start next: have a monitor ready by then.  Returns
  * at once. */
 void expect_start(void);
+/* Its volumes are needed, by a start or by a copy; with events.  All of them, or -1. */
+int container_mount_volumes(struct engine *en, struct container *c, struct err *e);
+/* Undo it for the first @n mount points. */
+void container_unmount_volumes(struct engine *en, struct container *c, size_t n);
 /* Why a process could not be started, from the runtime's error: exit code 126, 127 or 128, and
  * @e->kind.  Returns -1. */
 int runtime_failed(struct err *e, int *exit_code);

@@ -172,25 +172,31 @@ static void merge_health(json_t *config, const json_t *image)
 	json_set_new(config, "Healthcheck", merged);
 }
 
-static int merge_image(struct request *r, struct err *e)
+void container_config_merge(json_t *config, const json_t *image)
 {
 	static const char *const scalars[] = {"User", "WorkingDir", "StopSignal", "StopTimeout", "Shell"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(scalars); i++)
+		if (!json_object_get(config, scalars[i]) && json_object_get(image, scalars[i]))
+			json_object_set(config, scalars[i], json_object_get(image, scalars[i]));
+	merge_maps(config, image);
+	merge_env(config, image);
+	merge_command(config, image);
+	merge_health(config, image);
+}
+
+static int merge_image(struct request *r, struct err *e)
+{
 	cleanup_json json_t *image = NULL;
 	cleanup_free char *clean = NULL;
 	const char *dir;
-	size_t i;
 
 	/* An image's config is as foreign as a request: the same tables read it. */
 	image = schema_pack(schema_config, json_obj(r->image, "config"), "container.Config", e);
 	if (!image)
 		return err_wrap(e, "the image's config");
-	for (i = 0; i < ARRAY_SIZE(scalars); i++)
-		if (!json_object_get(r->config, scalars[i]) && json_object_get(image, scalars[i]))
-			json_object_set(r->config, scalars[i], json_object_get(image, scalars[i]));
-	merge_maps(r->config, image);
-	merge_env(r->config, image);
-	merge_command(r->config, image);
-	merge_health(r->config, image);
+	container_config_merge(r->config, image);
 	if (!json_array_size(json_arr(r->config, "Entrypoint")) && !json_array_size(json_arr(r->config, "Cmd")))
 		return err_kind(e, ERR_INVALID, "no command specified");
 	dir = json_str(r->config, "WorkingDir", "");

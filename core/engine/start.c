@@ -53,8 +53,7 @@ static void volume_event(struct engine *en, struct container *c, const json_t *p
 	events_emit(en, "volume", action, json_str(p, "Name", ""), a);
 }
 
-/* Undo the first @n of mount_volumes(). */
-static void unmount_volumes(struct engine *en, struct container *c, size_t n)
+void container_unmount_volumes(struct engine *en, struct container *c, size_t n)
 {
 	const json_t *p;
 	size_t i;
@@ -69,7 +68,7 @@ static void unmount_volumes(struct engine *en, struct container *c, size_t n)
 	}
 }
 
-static int mount_volumes(struct engine *en, struct container *c, struct err *e)
+int container_mount_volumes(struct engine *en, struct container *c, struct err *e)
 {
 	const json_t *p;
 	size_t i;
@@ -80,7 +79,7 @@ static int mount_volumes(struct engine *en, struct container *c, struct err *e)
 		if (!name)
 			continue;
 		if (volume_mount(en, name, e)) {
-			unmount_volumes(en, c, i);
+			container_unmount_volumes(en, c, i);
 			return -1;
 		}
 		volume_event(en, c, p, "mount");
@@ -422,12 +421,13 @@ static int start_op(struct engine *en, struct container *c, struct err *e)
 	int ctl, exit_code = EXIT_NOT_STARTED;
 	struct monitor_info info;
 
-	ctl = mount_volumes(en, c, e);
+	views_wait(c);
+	ctl = container_mount_volumes(en, c, e);
 	if (!ctl) {
 		ctl = prepare_and_run(&s, &info, &exit_code, e);
 		if (ctl < 0) {
 			runtime_dir_remove(en, c->id);
-			unmount_volumes(en, c, SIZE_MAX);
+			container_unmount_volumes(en, c, SIZE_MAX);
 		}
 	}
 	fd_close(&s.dirfd);
@@ -576,7 +576,7 @@ static void tell_exit(struct engine *en, struct container *c, const struct monit
 	snprintf(code, sizeof(code), "%d", x->exit_code);
 	snprintf(seconds, sizeof(seconds), "%lld", (long long)((x->finished_at - c->started_at) / NS_PER_S));
 	network_events(en, c, "disconnect");
-	unmount_volumes(en, c, SIZE_MAX);
+	container_unmount_volumes(en, c, SIZE_MAX);
 	if (stopping)
 		container_event(en, c, "stop", NULL);
 	if (x->oom_killed)
