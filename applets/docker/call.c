@@ -10,12 +10,17 @@
  */
 #include "call.h"
 
+#include "base/fs.h"
+
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BODY_MAX (256U << 20)  /* bytes of an answer held in memory */
 #define ERROR_MAX (1U << 20)
+#define COPY_BLOCK (256U << 10)
 #define STREAM_MAX (64U << 20) /* bytes of one value in a stream */
 
 static void encode(struct buf *b, const char *text, const char *plain)
@@ -301,6 +306,39 @@ void call_all(struct docker *d, struct call_slot *slots, size_t n)
 		for (k = 0; k < WINDOW && i + k < n; k++)
 			slot_finish(d, &slots[i + k], open[k]);
 	}
+}
+
+/* --- archives -------------------------------------------------------------------------------- */
+
+int call_copy_body(struct client *c, int fd, struct err *e)
+{
+	cleanup_free char *data = xmalloc(COPY_BLOCK);
+	ssize_t n;
+
+	while ((n = client_read(c, data, COPY_BLOCK, e)) > 0)
+		if (fd_write_full(fd, data, (size_t)n))
+			return err_set(e, errno, "writing the archive");
+	return n < 0 ? -1 : 0;
+}
+
+int call_save_body(struct client *c, const char *path, const char *what, struct err *e)
+{
+	cleanup_free char *partial = NULL;
+	cleanup_close int fd = -1;
+	int rc;
+
+	if (!path)
+		return call_copy_body(c, STDOUT_FILENO, e);
+	partial = xasprintf("%s.partial", path);
+	fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(e, errno, "%s: open %s", what, path);
+	rc = call_copy_body(c, fd, e);
+	if (!rc && rename(partial, path))
+		rc = err_set(e, errno, "renaming %s", partial);
+	if (rc)
+		unlink(partial);
+	return rc;
 }
 
 /* --- streams of values -------------------------------------------------------------------- */

@@ -58,6 +58,12 @@ struct call_slot {
 };
 void call_all(struct docker *d, struct call_slot *slots, size_t n);
 
+/* The rest of a body into a file or pipe. 0, or -1 with @e. */
+int call_copy_body(struct client *c, int fd, struct err *e);
+/* An archive into the file at @path, under another name until it is whole, or (NULL) to stdout; @what is
+ * what could not be done, for messages: "failed to save image". 0, or -1 with @e. */
+int call_save_body(struct client *c, const char *path, const char *what, struct err *e);
+
 /* Read the next JSON value of a stream (progress, events) into *out: 1, 0 at the end, -1 with @e. */
 struct json_stream {
 	struct client *c;

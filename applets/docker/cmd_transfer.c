@@ -188,25 +188,12 @@ static struct flag save_flags[] = {
 	FLAG_END,
 };
 
-static int copy_body(struct client *c, int fd, struct err *e)
-{
-	cleanup_free char *data = xmalloc(256 << 10);
-	ssize_t n;
-
-	while ((n = client_read(c, data, 256 << 10, e)) > 0)
-		if (fd_write_full(fd, data, (size_t)n))
-			return err_set(e, errno, "writing the archive");
-	return n < 0 ? -1 : 0;
-}
-
 static int save(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf to = BUF_INIT;
-	cleanup_free char *partial = NULL;
-	cleanup_close int fd = -1;
 	struct err e = ERR_INIT;
 	struct client *c;
-	int i, rc;
+	int i;
 
 	if (!sv.output && is_terminal(STDOUT_FILENO)) {
 		err_kind(&e, ERR_INVALID, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
@@ -218,21 +205,7 @@ static int save(struct docker *d, int argc, char **argv)
 	c = call_open(d, &(struct call){.method = "GET", .target = to.p}, false, &e);
 	if (!c)
 		return fail(&e);
-	if (!sv.output)
-		return copy_body(c, STDOUT_FILENO, &e) ? fail(&e) : 0;
-	/* Under another name until it is whole. */
-	partial = xasprintf("%s.partial", sv.output);
-	fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		err_set(&e, errno, "failed to save image: open %s", sv.output);
-		return fail(&e);
-	}
-	rc = copy_body(c, fd, &e);
-	if (!rc && rename(partial, sv.output))
-		rc = err_set(&e, errno, "renaming %s", partial);
-	if (rc)
-		unlink(partial);
-	return rc ? fail(&e) : 0;
+	return call_save_body(c, sv.output, "failed to save image", &e) ? fail(&e) : 0;
 }
 
 /* --- the commands ------------------------------------------------------------------------- */

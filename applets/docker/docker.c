@@ -25,8 +25,8 @@
 
 static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_ps, entries_logs, entries_containers, entries_images,
-	entries_transfer, entries_registry, entries_volumes, entries_networks, entries_inspect, entries_system,
-	entries_context,
+	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
+	entries_inspect, entries_system, entries_context,
 };
 
 static const struct group {
@@ -44,10 +44,10 @@ static const struct group {
 
 /* Commands of the stock client that are not here; "group name", or a whole group. */
 static const char *const absent[] = {
-	"build", "builder", "buildx", "bake", "checkpoint", "commit", "compose", "config",
-	"cp", "diff", "export", "login", "logout", "manifest", "node", "plugin", "push", "search",
-	"secret", "service", "stack", "stats", "swarm", "trust", "update", "container commit",
-	"container cp", "context export", "context import", "context update", "container diff", "container export", "container stats", "container update",
+	"build", "builder", "buildx", "bake", "checkpoint", "compose", "config",
+	"login", "logout", "manifest", "node", "plugin", "push", "search",
+	"secret", "service", "stack", "stats", "swarm", "trust", "update", "context export",
+	"context import", "context update", "container stats", "container update",
 	"image build", "image push", "network connect", "network create",
 	"network disconnect", "network prune", "network rm", "system df", "system dial-stdio",
 	"system prune", "volume update", NULL,
