@@ -357,9 +357,13 @@ json_t *worker_pull(struct worker *w, struct err *e)
 	json_t *result = NULL;
 
 	signal(SIGPIPE, SIG_IGN); /* an unpacker that gives up is told by EPIPE */
-	if (!prepare(&p, e) &&
-		!(p.ref.tag || p.ref.digest ? pull_tag(&p, e) : pull_all_tags(&p, e))) {
-		result = json_object();
+	if (!prepare(&p, e)) {
+		if (p.ref.tag || p.ref.digest ? pull_tag(&p, e) : pull_all_tags(&p, e))
+			registry_name_in(p.ref.host, e);
+		else
+			result = json_object();
+	}
+	if (result) {
 		json_set_new(result, "images", p.images);
 		p.images = NULL;
 	}

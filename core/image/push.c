@@ -268,8 +268,12 @@ json_t *worker_push(struct worker *w, struct err *e)
 	json_t *result = NULL;
 
 	signal(SIGPIPE, SIG_IGN); /* a packer whose upload failed is told by EPIPE */
-	if (prepare(&p, e) || push_image(&p, digest, e)) {
+	if (prepare(&p, e)) {
 		translate(e);
+	} else if (push_image(&p, digest, e)) {
+		translate(e);
+		if (e->kind != ERR_UNAUTHORIZED && e->kind != ERR_FORBIDDEN)
+			registry_name_in(p.ref.host, e);
 	} else {
 		result = json_object();
 		json_set_str(result, "digest", digest);

@@ -129,7 +129,7 @@ static enum endpoint_verdict attempt(struct endpoint *ep, void *arg, struct err 
 			err_wrap(e, "reading from %s", rs.url.host);
 	} else {
 		/* A busy server may recover; a refusal stays one. */
-		b->final = rs.head.status < 500 && rs.head.status != 408;
+		b->final = rs.head.status < 500 && rs.head.status != 408 && rs.head.status != 429;
 		rc = reg_error(&rs, e);
 		if (rs.head.status == 404)
 			err_kind(e, ERR_NOT_FOUND, "unknown blob: %s has no %s", rs.url.host, b->digest);

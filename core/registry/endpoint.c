@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/eventfd.h>
@@ -250,6 +251,16 @@ void registry_cancel(struct registry *r)
 	r->cancelled = true;
 	if (r->cancel_fd >= 0)
 		eventfd_write(r->cancel_fd, 1);
+}
+
+int registry_name_in(const char *host, struct err *e)
+{
+	size_t n = e ? strlen(e->msg) : 0;
+
+	/* Behind it, as people search for the words they are used to. */
+	if (e && !strstr(e->msg, host))
+		snprintf(e->msg + n, sizeof(e->msg) - n, " (registry %s)", host);
+	return -1;
 }
 
 /* --- talking --- */

@@ -10,10 +10,12 @@
 #include "registry/endpoint.h"
 #include "registry/reg_error.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TRIES 3
+#define RETRY_MS 250 /* before the second; twice that before the third */
 #define TAGS_PAGE_MAX (4 * 1024 * 1024)
 #define TAGS_MAX 100000
 #define PAGES_MAX 1000
@@ -43,6 +45,7 @@ struct query {
 	struct manifest *m;
 	char *digest;
 	json_t *tags;
+	bool again; /* the failure may pass: a connection that broke, a server's bad moment */
 };
 
 static int query_init(struct query *q, const char *repo, const char *kind, const char *what,
@@ -56,6 +59,21 @@ static int query_init(struct query *q, const char *repo, const char *kind, const
 	q->path = xasprintf("/v2/%s/%s/%s", repo, kind, what);
 	q->scope = xasprintf("repository:%s:pull", repo);
 	return 0;
+}
+
+/* At each endpoint, and all of that again while there is hope. */
+static int query_run(struct registry *r, enum endpoint_verdict (*fn)(struct endpoint *ep, void *arg,
+	struct err *e), struct query *q, struct err *e)
+{
+	struct pollfd cancel = {.fd = r->cancel_fd, .events = POLLIN};
+	int tries, rc;
+
+	for (tries = 1;; tries++) {
+		q->again = false;
+		rc = registry_try(r, fn, q, e);
+		if (!rc || !q->again || tries == TRIES || poll(&cancel, 1, RETRY_MS * tries) > 0)
+			return rc;
+	}
 }
 
 static void query_release(struct query *q)
@@ -74,8 +92,10 @@ static enum endpoint_verdict head_manifest(struct endpoint *ep, void *arg, struc
 	struct span digest;
 	char text[DIGEST_MAX];
 
+	q->again = true;
 	if (endpoint_send(ep, &rq, &rs, e))
 		return EP_NEXT;
+	q->again = false;
 	digest = response_field(&rs.head, "Docker-Content-Digest", 0);
 	if (rs.head.status == 200 && digest.p && digest.n < DIGEST_MAX) {
 		snprintf(text, sizeof(text), "%.*s", (int)digest.n, digest.p);
@@ -101,7 +121,7 @@ int registry_digest(struct registry *r, const char *repo, const char *tag, char 
 	if (query_init(&q, repo, "manifests", tag, e))
 		return -1;
 	q.digest = digest;
-	rc = registry_try(r, head_manifest, &q, e);
+	rc = query_run(r, head_manifest, &q, e);
 	query_release(&q);
 	return rc;
 }
@@ -127,8 +147,10 @@ static enum endpoint_verdict get_manifest(struct endpoint *ep, void *arg, struct
 	struct http_response rs;
 	int rc;
 
+	q->again = true;
 	if (endpoint_send(ep, &rq, &rs, e))
 		return EP_NEXT;
+	q->again = rs.head.status == 200 || rs.head.status >= 500;
 	buf_reset(&q->m->text);
 	if (rs.head.status != 200)
 		rc = reg_error(&rs, e);
@@ -139,6 +161,7 @@ static enum endpoint_verdict get_manifest(struct endpoint *ep, void *arg, struct
 	if (rc)
 		return EP_NEXT;
 	sha256_digest_of(q->m->text.p, q->m->text.n, q->m->digest);
+	q->again = false;
 	if (digest_ok(q->what) && strcmp(q->what, q->m->digest)) {
 		err_kind(e, ERR_FAILED, "manifest verification failed for digest %s", q->what);
 		return EP_NEXT;
@@ -156,7 +179,7 @@ int registry_manifest(struct registry *r, const char *repo, const char *tag_or_d
 	if (query_init(&q, repo, "manifests", tag_or_digest, e))
 		return -1;
 	q.m = m;
-	rc = registry_try(r, get_manifest, &q, e);
+	rc = query_run(r, get_manifest, &q, e);
 	query_release(&q);
 	if (rc)
 		manifest_release(m);
