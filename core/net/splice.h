@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/net/splice.h - private to netd: two connected TCP sockets, each sent what the other receives
+ *
+ * What one side does the other sees: data, the end of sending while receiving goes on (half-close),
+ * and a reset.  The data stays in the kernel: it goes through a pipe by splice(2).  A pair that is
+ * idle holds two sockets and no pipe; one whose receiver is slow keeps what is in its pipe and reads no
+ * more, so that the sender is slowed down by its own window.
+ *
+ * A struct splice is embedded in whatever owns the connection, and used by the loop's thread alone.
+ */
+#ifndef NET_SPLICE_H
+#define NET_SPLICE_H
+
+#include "net/loop.h"
+
+#include <stddef.h>
+
+#define SPLICE_IDLE_PIPES 32
+
+/* Empty pipes, for all pairs of one loop. */
+struct splice_pool {
+	struct loop *loop;
+	int pipes[SPLICE_IDLE_PIPES][2];
+	size_t n;
+};
+
+struct splice;
+
+/* One socket, and the data that was received from it. */
+struct splice_end {
+	struct watch w;
+	struct splice *splice;
+	struct splice_end *other;
+	int pipe[2];	 /* -1: none */
+	size_t held;	 /* bytes in it */
+	bool eof, done; /* it has ended; and the other one has been told so */
+	bool watched;	/* by the loop */
+};
+
+struct splice {
+	struct splice_end a, b;
+	struct splice_pool *pool;
+	void (*closed)(struct splice *s);
+};
+
+void splice_pool_init(struct splice_pool *p, struct loop *l);
+void splice_pool_release(struct splice_pool *p);
+
+/**
+ * splice_start() - Begin to copy between two sockets
+ * @a, @b:	Connected, non-blocking; taken over in any case
+ * @closed:	Called once, when both are closed: @s may be freed then.  Not from within this function
+ *
+ * Return: 0, or -1 and errno, and both are closed
+ */
+int splice_start(struct splice *s, struct splice_pool *p, int a, int b, void (*closed)(struct splice *s));
+
+/* End it at once, with a reset to both sides; @closed is not called. */
+void splice_abort(struct splice *s);
+
+/* Close a TCP socket so that its peer sees a reset instead of an end; *fd becomes -1. */
+void splice_reset(int *fd);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of splicing: what one side does the other sees. */
+#include "base/clock.h"
+#include "net/peer.h"
+#include "net/splice.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+/* client - (a) splice (b) - server; the loop runs in this thread. */
+static struct loop loop;
+static struct splice_pool pool;
+static struct splice pair;
+static int client, server, closed;
+
+static void note_closed(struct splice *s)
+{
+	CHECK(s == &pair);
+	closed++;
+}
+
+static void connect_two(int *one, int *two)
+{
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct peer at;
+
+	peer_parse("127.0.0.1", 0, &at);
+	*one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (bind(listener, &at.any, at.len) || listen(listener, 1) || getsockname(listener, &at.any, &at.len) ||
+		(connect(*one, &at.any, at.len) && errno != EINPROGRESS))
+		abort();
+	*two = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	close(listener);
+}
+
+static void setup(void)
+{
+	struct err e = ERR_INIT;
+	int a, b;
+
+	NEED(CHECK_OK(e, loop_init(&loop, &e)));
+	splice_pool_init(&pool, &loop);
+	connect_two(&client, &a);
+	connect_two(&b, &server);
+	closed = 0;
+	NEED(!splice_start(&pair, &pool, a, b, note_closed));
+}
+
+static void teardown(void)
+{
+	if (!closed)
+		splice_abort(&pair);
+	fd_close(&client);
+	fd_close(&server);
+	splice_pool_release(&pool);
+	loop_release(&loop);
+}
+
+/* Run the loop until @fd has one of @events, at most ten seconds. */
+static short await(int fd, short events)
+{
+	struct pollfd p = {fd, events, 0};
+	int64_t until = clock_mono_ns() + 10 * NS_PER_S;
+
+	while (poll(&p, 1, 0) != 1 && clock_mono_ns() < until)
+		loop_once(&loop, 20);
+	return p.revents;
+}
+
+/* What @fd receives next: a count, 0 the end, or minus errno. */
+static ssize_t get(int fd, void *p, size_t n)
+{
+	await(fd, POLLIN);
+	n = (size_t)recv(fd, p, n, 0);
+	return (ssize_t)n < 0 ? -errno : (ssize_t)n;
+}
+
+static void await_closed(void)
+{
+	int64_t until = clock_mono_ns() + 10 * NS_PER_S;
+
+	while (!closed && clock_mono_ns() < until)
+		loop_once(&loop, 20);
+	CHECK_INT(closed, 1);
+}
+
+TEST(data_goes_both_ways)
+{
+	char text[16];
+
+	setup();
+	CHECK(send(client, "hello", 5, 0) == 5);
+	CHECK_INT(get(server, text, sizeof(text)), 5);
+	CHECK_MEM(text, 5, "hello");
+	CHECK(send(server, "hi", 2, 0) == 2);
+	CHECK_INT(get(client, text, sizeof(text)), 2);
+	CHECK_INT(pool.n, 1); /* one pipe did, and waits for the next */
+	teardown();
+}
+
+TEST(an_end_is_passed_on_alone)
+{
+	char text[16];
+
+	setup();
+	CHECK(send(client, "ask", 3, 0) == 3);
+	CHECK_INT(shutdown(client, SHUT_WR), 0);
+	CHECK_INT(get(server, text, sizeof(text)), 3);
+	CHECK_INT(get(server, text, sizeof(text)), 0);
+	loop_once(&loop, 20);
+	CHECK(!closed);
+	CHECK(send(server, "answer", 6, 0) == 6);
+	CHECK_INT(get(client, text, sizeof(text)), 6);
+	CHECK_INT(shutdown(server, SHUT_WR), 0);
+	CHECK_INT(get(client, text, sizeof(text)), 0);
+	await_closed();
+	teardown();
+}
+
+TEST(a_reset_is_passed_on)
+{
+	char text[16];
+
+	setup();
+	CHECK(send(client, "x", 1, 0) == 1);
+	CHECK_INT(get(server, text, sizeof(text)), 1);
+	splice_reset(&client);
+	CHECK_INT(get(server, text, sizeof(text)), -ECONNRESET);
+	await_closed();
+	teardown();
+}
+
+TEST(a_reset_after_the_end_is_passed_on)
+{
+	char text[16];
+
+	setup();
+	CHECK_INT(shutdown(client, SHUT_WR), 0);
+	CHECK_INT(get(server, text, sizeof(text)), 0);
+	splice_reset(&client);
+	await(server, POLLERR);
+	CHECK(send(server, "x", 1, MSG_NOSIGNAL) < 0);
+	await_closed();
+	teardown();
+}
+
+/* How often the loop wakes up while nothing can be done. */
+static int idle_wakes(void)
+{
+	int n = 0;
+
+	while (n < 100) {
+		struct pollfd p = {loop.epoll, POLLIN, 0};
+
+		if (poll(&p, 1, 30) < 1)
+			return n;
+		loop_once(&loop, 0);
+		n++;
+	}
+	return n;
+}
+
+static size_t fill(int fd, size_t max)
+{
+	static char block[65536];
+	size_t sent = 0;
+	int stuck = 0;
+
+	while (sent < max && stuck < 3) {
+		ssize_t n = send(fd, block, sizeof(block), MSG_NOSIGNAL);
+
+		if (n < 0) {
+			loop_once(&loop, 20);
+			stuck++;
+			continue;
+		}
+		sent += (size_t)n;
+		stuck = 0;
+	}
+	return sent;
+}
+
+static size_t drain(int fd)
+{
+	static char block[65536];
+	size_t got = 0;
+	ssize_t n;
+
+	while ((n = get(fd, block, sizeof(block))) > 0)
+		got += (size_t)n;
+	CHECK_INT(n, 0);
+	return got;
+}
+
+TEST(a_slow_receiver_slows_the_sender_down)
+{
+	size_t sent;
+
+	setup();
+	sent = fill(client, 1u << 30);
+	CHECK(sent < 64u << 20);
+	CHECK(idle_wakes() < 20);
+	CHECK_INT(shutdown(client, SHUT_WR), 0);
+	CHECK_INT(shutdown(server, SHUT_WR), 0);
+	CHECK(idle_wakes() < 20); /* shut down on all sides, with data in between */
+	CHECK_INT(drain(server), sent);
+	CHECK_INT(drain(client), 0);
+	await_closed();
+	teardown();
+}
+
+TEST(aborted_means_reset_for_both)
+{
+	char text[4];
+
+	setup();
+	CHECK(fill(server, 1u << 30) > 0);
+	splice_abort(&pair);
+	closed = 1;
+	CHECK_INT(get(server, text, 1), -ECONNRESET);
+	while (get(client, text, 1) > 0)
+		;
+	CHECK_INT(get(client, text, 1) <= 0, 1);
+	teardown();
+}
+
+TEST(no_descriptor_is_left)
+{
+	int before, after;
+
+	setup();
+	before = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	close(before);
+	teardown();
+	setup();
+	fill(client, 1u << 30);
+	splice_reset(&client);
+	await_closed();
+	teardown();
+	after = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	close(after);
+	CHECK(after <= before);
+}
