@@ -96,6 +96,16 @@ static bool dev_is_bound(const struct spec *s)
 	return false;
 }
 
+/* There already, as itself. */
+static bool is_default(const struct spec_device *d)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		if (!strcmp(d->path, d->source) && !strncmp(d->path, "/dev/", 5) && !strcmp(d->path + 5, devices[i]))
+			return true;
+	}
+	return false;
+}
+
 int dev_populate(int rootfd, const struct spec *s, struct err *e)
 {
 	cleanup_close int dev = -1;
@@ -112,6 +122,8 @@ int dev_populate(int rootfd, const struct spec *s, struct err *e)
 			return err_wrap(e, "configuring container /dev: error");
 	}
 	for (i = 0; i < s->n_devices; i++) {
+		if (is_default(&s->devices[i]))
+			continue;
 		if (mounts_bind(rootfd, s->devices[i].source, s->devices[i].path, false, 0, e))
 			return err_wrap(e, "configuring container /dev: error creating device nodes");
 	}

@@ -6,7 +6,7 @@
  * Theory of operation
  *   The same for a container's init and for an exec.  The order matters:
  *
- *   1. what needs privilege or our descriptors: user names, limits, ownership of stdio
+ *   1. what needs privilege or our descriptors: limits, ownership of stdio
  *   2. bounding set (needs SETPCAP), groups, gid, uid with PR_SET_KEEPCAPS
  *   3. capabilities; without no_new_privs SYS_ADMIN is kept one step longer, as a filter
  *      needs it then
@@ -329,20 +329,27 @@ static int place_stdio(const struct stdio *io, struct err *e)
 	return 0;
 }
 
+/* The C library's _exit() tries for ever, and a filter may forbid even this call. */
+__attribute__((noreturn)) static void give_up(void)
+{
+	syscall(SYS_exit_group, EXIT_NO_EXEC);
+	__builtin_trap();
+}
+
 /* execve said no when it was too late to tell anybody but the container's own stderr. */
-static void exec_failed(const char *path)
+__attribute__((noreturn)) static void exec_failed(const char *path)
 {
 	char text[PATH_MAX + 128];
 	int n = snprintf(text, sizeof(text), "exec %s: %s\n", path, errno_text(errno));
 
 	if (write(2, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1) < 0)
-		_exit(EXIT_NO_EXEC);
-	_exit(EXIT_NO_EXEC);
+		give_up();
+	give_up();
 }
 
-static int prepare(int rootfd, struct spec_process *p, const struct stdio *io, struct err *e)
+static int prepare(const struct spec_process *p, const struct stdio *io, struct err *e)
 {
-	if (user_resolve(rootfd, p, e) || set_oom_score(p, e))
+	if (set_oom_score(p, e))
 		return -1;
 	own_stdio(p, io);
 	umask(p->umask < 0 ? 022 : (mode_t)p->umask);
@@ -356,7 +363,7 @@ int process_exec(int rootfd, struct spec_process *p, const struct filter *f,
 	struct spec_caps caps = { 0 };
 	char **env, *path;
 
-	if (prepare(rootfd, p, io, e))
+	if (prepare(p, io, e))
 		return -1;
 	env = complete_env(rootfd, p);
 	if (become(p, extra, &caps, e) || enter_cwd(p, e))
@@ -377,8 +384,7 @@ int process_exec(int rootfd, struct spec_process *p, const struct filter *f,
 	if (install_filter(f, e))
 		return -1;
 	if (extra && cap_set(caps.effective, caps.permitted, caps.inheritable))
-		_exit(EXIT_NO_EXEC);
+		give_up();
 	execve(path, p->args, env);
 	exec_failed(path);
-	return -1;
 }

@@ -245,6 +245,9 @@ static int container(const struct start *st, const json_t *request, struct err *
 	root = mount_root(&s, json_object_get(request, "rootfs"), e);
 	if (root < 0)
 		return -1;
+	/* By the image's own files: what is mounted over them says nothing about users. */
+	if (user_resolve(root, &s.process, e))
+		return -1;
 	if (mount_all(root, &s, e) || dev_populate(root, &s, e) ||
 		give_stdio(st, root, true, &io, e) || make_cwd(root, &s.process, e))
 		return -1;
@@ -307,7 +310,7 @@ static int exec_inside(const struct start *st, const json_t *request, struct err
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return err_errno(e, errno, "opening the container's root");
-	if (give_stdio(st, root, false, &io, e))
+	if (user_resolve(root, &process, e) || give_stdio(st, root, false, &io, e))
 		return -1;
 	return process_exec(root, &process, &filter, &io, e);
 }

@@ -34,7 +34,7 @@ static int load(int rootfd, const char *path, struct buf *out, struct err *e)
 	if (fd < 0)
 		return 0; /* no such file, or one that cannot be read: as if it were empty */
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return err_kind(e, ERR_INVALID, "%s of the image is no regular file", path);
+		return 0; /* masked, or a trap: as if it were empty, too */
 	if (fd_read_all(fd, FILE_MAX, out, e))
 		return err_wrap(e, "%s of the image", path);
 	return 0;
@@ -64,6 +64,8 @@ static bool get_id(struct span s, uint32_t *id)
 {
 	uint64_t v;
 
+	if (s.n && *s.p == '+')
+		s.p++, s.n--;
 	if (parse_u64(s, INT_MAX, &v))
 		return false;
 	*id = (uint32_t)v;
@@ -83,9 +85,12 @@ static int out_of_range(struct err *e)
 	return err_kind(e, ERR_INVALID, "uids and gids must be in range 0-%d", INT_MAX);
 }
 
+/* "-1" is a number, though none that will do. */
 static bool is_number(struct span s)
 {
-	return s.n && s.n < 32 && strspn(s.p, "0123456789") >= s.n;
+	size_t sign = s.n && strchr("+-", *s.p) ? 1 : 0;
+
+	return s.n > sign && strspn(s.p + sign, "0123456789") >= s.n - sign;
 }
 
 static void add_group(struct runtime_user *u, gid_t gid)
