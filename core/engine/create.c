@@ -15,6 +15,7 @@
 #include "engine/images.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
+#include "engine/links.h"
 #include "engine/schema.h"
 #include "engine/system.h"
 #include "engine/validate.h"
@@ -197,6 +198,8 @@ static int merge_image(struct request *r, struct err *e)
 	if (!image)
 		return err_wrap(e, "the image's config");
 	container_config_merge(r->config, image);
+	if (r->image && !json_object_get(r->config, "Labels"))
+		json_set_new(r->config, "Labels", json_object());
 	if (!json_array_size(json_arr(r->config, "Entrypoint")) && !json_array_size(json_arr(r->config, "Cmd")))
 		return err_kind(e, ERR_INVALID, "no command specified");
 	dir = json_str(r->config, "WorkingDir", "");
@@ -280,6 +283,38 @@ static int resolve_modes(struct request *r, struct err *e)
 	return 0;
 }
 
+/* Docker shows that no SELinux label could separate a container that sees the host's processes. */
+static void default_label(json_t *host)
+{
+	static const char *const host_modes[] = {"IpcMode", "PidMode"};
+	json_t *opts = json_arr(host, "SecurityOpt"), *v;
+	bool disable = json_bool(host, "Privileged", false);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(host_modes); i++)
+		disable |= !strcmp(json_str(host, host_modes[i], ""), "host");
+	json_array_foreach(opts, i, v)
+		if (json_string_value(v) && !strncmp(json_string_value(v), "label", 5))
+			disable = false;
+	if (!disable)
+		return;
+	opts = opts ? json_copy(opts) : json_array();
+	json_append_str(opts, "label=disable");
+	json_set_new(host, "SecurityOpt", opts);
+}
+
+static void warn_of_images(struct request *r)
+{
+	json_t *m;
+	size_t i;
+
+	json_array_foreach(json_arr(r->host, "Mounts"), i, m)
+		if (!strcmp(json_str(m, "Type", ""), "image")) {
+			json_append_str(r->warnings, "Image mount is an experimental feature");
+			return;
+		}
+}
+
 static void default_host(struct request *r)
 {
 	json_t *h = r->host, *policy;
@@ -304,6 +339,11 @@ static void default_host(struct request *r)
 		json_set_new(h, "MaskedPaths", runtime_masked_paths());
 	if (!json_object_get(h, "ReadonlyPaths") && !privileged)
 		json_set_new(h, "ReadonlyPaths", runtime_readonly_paths());
+	default_label(h);
+	json_object_del(h, "BlkioWeight"); /* discarded, as validate_resources() said */
+	if (json_array_size(json_arr(h, "BlkioWeightDevice")))
+		json_set_new(h, "BlkioWeightDevice", json_array());
+	warn_of_images(r);
 }
 
 static void default_config(struct request *r, const char *id)
@@ -313,8 +353,6 @@ static void default_config(struct request *r, const char *id)
 	struct utsname u;
 	char short_id[13];
 
-	if (!json_object_get(r->config, "Labels"))
-		json_set_new(r->config, "Labels", json_object());
 	if (*json_str(r->config, "Hostname", ""))
 		return;
 	snprintf(short_id, sizeof(short_id), "%.12s", id);
@@ -329,34 +367,36 @@ static void default_config(struct request *r, const char *id)
 
 static int place_links(struct request *r, struct err *e)
 {
-	const json_t *v;
-	size_t i;
+	json_t *links;
 
-	json_array_foreach(json_arr(r->host, "Links"), i, v) {
-		const char *text = json_string_value(v) ? json_string_value(v) : "";
-		const char *colon = strchr(text, ':');
-		cleanup_free char *ref = colon ? xstrndup(text, (size_t)(colon - text)) : xstrdup(text);
-		struct container *c;
-
-		if (!*ref || (colon && strchr(colon + 1, ':')))
-			return err_set(e, 0, "bad format for links: %s", text);
-		c = container_get(r->en, ref, e);
-		if (!c) {
-			e->kind = ERR_INVALID;
-			return err_wrap(e, "could not get container for %s", ref);
-		}
-		container_put(c);
-	}
+	if (!json_array_size(json_arr(r->host, "Links")))
+		return 0;
+	links = links_resolve(r->en, json_arr(r->host, "Links"), e);
+	if (!links)
+		return -1;
+	json_set_new(r->host, "Links", links);
 	return 0;
+}
+
+/* The address for the whole container, which belongs to an endpoint since API 1.44. */
+static void retire_mac(struct request *r, const char *mode)
+{
+	if (!json_object_get(r->config, "MacAddress") || r->api_minor < 44)
+		return;
+	json_append_str(r->warnings, "The container-wide MacAddress field is now deprecated. It should be specified "
+				     "in EndpointsConfig instead.");
+	if (mode_container(mode) || !strcmp(mode, "host") || !strcmp(mode, "none"))
+		json_object_del(r->config, "MacAddress");
 }
 
 /* The endpoints it gets: what was given, and the one of its mode. */
 static int place_networks(struct request *r, struct err *e)
 {
-	const char *mode = json_str(r->host, "NetworkMode", "bridge");
-	const char *mac = json_str(r->config, "MacAddress", "");
+	const char *mode = json_str(r->host, "NetworkMode", "bridge"), *mac;
 	json_t *ep, *standard = json_object_get(r->endpoints, "default");
 
+	retire_mac(r, mode);
+	mac = json_str(r->config, "MacAddress", "");
 	if (standard) {
 		json_object_set(r->endpoints, mode, standard);
 		json_object_del(r->endpoints, "default");
@@ -409,6 +449,16 @@ static int make_rootfs(struct engine *en, struct container *c, struct err *e)
 	return -1;
 }
 
+/* The start makes a directory that is missing; a file in its place is told at once. */
+static int check_workdir(struct engine *en, struct container *c, struct err *e)
+{
+	const char *dir = json_str(c->config, "WorkingDir", "");
+
+	if (!*dir || !dir[1] || !rootfs_has_file(&en->store, c->id, dir + 1))
+		return 0;
+	return err_set(e, 0, "Cannot mkdir: %s is not a directory", dir);
+}
+
 /* Write its directory in tmp/ and show it.  --rm containers need not survive a power cut. */
 static int make_directory(struct engine *en, struct container *c, struct err *e)
 {
@@ -422,7 +472,7 @@ static int make_directory(struct engine *en, struct container *c, struct err *e)
 		return err_set(e, errno, "making %s", tmp);
 	if (make_rootfs(en, c, e))
 		goto undo_directory;
-	if (volumes_copy_up(en, c, e) || json_save_at(en->datafd, file, j, flags, e))
+	if (check_workdir(en, c, e) || volumes_copy_up(en, c, e) || json_save_at(en->datafd, file, j, flags, e))
 		goto undo;
 	if (!renameat(en->datafd, tmp, en->datafd, final))
 		return 0;
@@ -462,6 +512,8 @@ static json_t *create(struct request *r, const char *name, const char *platform,
 	if (read_body(r, body, e))
 		return NULL;
 	adapt_version(r);
+	if (r->api_minor >= 48 && validate_sysctls(r->host, e))
+		return NULL;
 	if (validate_config(r->config, e) || validate_host(r->host, r->config, r->warnings, e) ||
 		find_image(r, platform, e) || merge_image(r, e) || check_security(r, e) ||
 		default_log(r, e) || resolve_modes(r, e))

@@ -103,12 +103,16 @@ static int load_id(struct engine *en, struct err *e)
 
 static json_t *layers_in_use(struct engine *en)
 {
-	json_t *keep = json_array();
-	size_t i;
+	json_t *keep = json_array(), *p;
+	size_t i, k;
 
-	for (i = 0; i < en->n_containers; i++)
+	for (i = 0; i < en->n_containers; i++) {
 		if (*en->containers[i]->layer)
 			json_append_str(keep, en->containers[i]->layer);
+		json_array_foreach(en->containers[i]->mounts, k, p) /* --mount type=image */
+			if (json_object_get(p, "layer"))
+				json_array_append(keep, json_object_get(p, "layer"));
+	}
 	return keep;
 }
 

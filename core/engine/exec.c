@@ -302,16 +302,19 @@ static json_t *make_process(struct engine *en, struct exec *x, const json_t *hos
 {
 	bool tty = json_bool(x->config, "Tty", false), privileged = json_bool(x->config, "Privileged", false);
 	const char *dir = json_str(x->config, "WorkingDir", "");
-	json_t *caps = privileged ? runtime_all_caps() : caps_effective(host, e), *p;
+	json_t *caps = privileged ? runtime_all_caps() : caps_effective(host, e), *env, *p;
 
-	if (!caps)
+	env = caps ? spec_env(en, x->c, host, tty, json_arr(x->config, "Env"), e) : NULL;
+	if (!env) {
+		json_decref(caps);
 		return NULL;
+	}
 	if (!*dir)
 		dir = json_str(x->c->config, "WorkingDir", "");
 	p = json_object();
 	json_set_bool(p, "terminal", tty);
 	json_object_set(p, "args", json_arr(x->config, "Cmd"));
-	json_set_new(p, "env", spec_env(x->c, tty, json_arr(x->config, "Env")));
+	json_set_new(p, "env", env);
 	json_set_str(p, "cwd", *dir ? dir : "/");
 	json_set_new(p, "capabilities", spec_caps(caps));
 	json_set_new(p, "rlimits", spec_rlimits(en, host));
@@ -320,10 +323,19 @@ static json_t *make_process(struct engine *en, struct exec *x, const json_t *hos
 	return p;
 }
 
+/* The container's own filter, made for its own capabilities: a privileged exec gets more of these,
+ * but no way around the filter. */
+static int exec_seccomp(struct engine *en, const json_t *host, const struct security *security,
+	char **path, struct err *e)
+{
+	cleanup_json json_t *caps = caps_effective(host, e);
+
+	return caps ? spec_seccomp(en, security, caps, path, e) : -1;
+}
+
 static json_t *make_request(struct engine *en, struct exec *x, const json_t *host,
 	const struct exec_start_options *o, struct err *e)
 {
-	bool privileged = json_bool(x->config, "Privileged", false);
 	cleanup_free char *seccomp = NULL;
 	struct security security;
 	uint64_t start_time;
@@ -339,8 +351,7 @@ static json_t *make_request(struct engine *en, struct exec *x, const json_t *hos
 	process = make_process(en, x, host, &security, e);
 	if (!process)
 		return NULL;
-	if (!privileged && spec_seccomp(en, &security,
-				   json_path(process, "capabilities", "bounding", NULL), &seccomp, e)) {
+	if (exec_seccomp(en, host, &security, &seccomp, e)) {
 		json_decref(process);
 		return NULL;
 	}

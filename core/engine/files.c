@@ -9,6 +9,8 @@
  *   namespace, so there such lines are left out.
  */
 #include "base/fs.h"
+#include "engine/config_opts.h"
+#include "engine/links.h"
 #include "engine/spec.h"
 #include "engine/validate.h"
 
@@ -75,16 +77,16 @@ static int write_hosts(struct start *s, struct err *e)
 			     "ff02::2\tip6-allrouters\n");
 	json_array_foreach(json_arr(s->host, "ExtraHosts"), i, v) {
 		const char *text = json_string_value(v);
-		size_t at = strcspn(text, "=:");
+		size_t at = strcspn(text, ":");
 		struct span ip = span_of(text + at + 1);
 
-		if (ip.n > 2 && *ip.p == '[')
-			ip = (struct span){ip.p + 1, ip.n - 2};
 		/* There is no gateway while a bridge holds nothing but lo. */
 		if (span_eqs(ip, "host-gateway"))
 			ip = SPAN("127.0.0.1");
 		buf_addf(&b, "%.*s\t%.*s\n", (int)ip.n, ip.p, (int)at, text);
 	}
+	if (links_tell(s->en, s->c, s->host, NULL, &b, e))
+		return -1;
 	add_own_name(s, &b);
 	return write_file(s, "hosts", &b, e);
 }
@@ -123,11 +125,26 @@ static void add_list(struct buf *b, const char *word, const json_t *list, bool o
 	}
 }
 
+static int check_servers(const json_t *servers, struct err *e)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)servers, i, v)
+		if (!json_string_value(v) || !config_ip_ok(json_string_value(v)))
+			return err_set(e, 0, "bad nameserver address %s: ParseAddr(\"%s\"): unable to parse IP",
+				json_string_value(v), json_string_value(v));
+	return 0;
+}
+
 static int write_resolv_conf(struct start *s, struct err *e)
 {
 	cleanup_buf struct buf host = BUF_INIT, b = BUF_INIT;
 	const json_t *search = json_arr(s->host, "DnsSearch");
 	struct span rest, line;
+
+	if (check_servers(json_arr(s->host, "Dns"), e))
+		return -1;
 
 	buf_adds(&b, "# Made by Coracle when the container was started.\n\n");
 	add_list(&b, "nameserver", json_arr(s->host, "Dns"), false);

@@ -5,9 +5,11 @@
 #include "engine/container.h"
 #include "base/fs.h"
 #include "engine/exec.h"
+#include "engine/links.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
 #include "engine/schema.h"
+#include "engine/validate.h"
 
 #include <stdlib.h>
 
@@ -97,6 +99,7 @@ static json_t *inspect(struct engine *en, struct container *c, const char *name,
 {
 	cleanup_free char *slashed = xasprintf("/%s", name);
 	char created[CLOCK_RFC3339_MAX];
+	struct security security;
 	json_t *j = json_object();
 
 	json_set_str(j, "Id", c->id);
@@ -111,7 +114,8 @@ static json_t *inspect(struct engine *en, struct container *c, const char *name,
 	json_set_str(j, "Platform", "linux");
 	json_set_str(j, "MountLabel", "");
 	json_set_str(j, "ProcessLabel", "");
-	json_set_str(j, "AppArmorProfile", "");
+	json_set_str(j, "AppArmorProfile", security_parse(c->host, false, &security, NULL) || !security.apparmor ?
+						   "" : security.apparmor);
 	json_set_new(j, "ExecIDs", exec_list);
 	json_set_new(j, "HostConfig", schema_expand(schema_host, c->host));
 	json_set_new(j, "GraphDriver", json_null()); /* its place; filled in unlocked */
@@ -134,6 +138,7 @@ json_t *container_inspect(struct engine *en, struct container *c, bool size, str
 	j = inspect(en, c, name, exec_list);
 	pthread_mutex_unlock(&c->lock);
 	json_set_new(j, "GraphDriver", graph_driver(en, c));
+	json_set_new(json_obj(j, "HostConfig"), "Links", links_shown(en, c));
 	if (size) {
 		container_sizes(en, c, &rw, &rootfs);
 		json_set_int(j, "SizeRw", rw);

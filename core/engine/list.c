@@ -4,6 +4,7 @@
  */
 #include "engine/container.h"
 #include "engine/filter.h"
+#include "engine/links.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
 
@@ -131,7 +132,7 @@ static json_t *summary(struct engine *en, struct container *c, const char *name)
 	return j;
 }
 
-static json_t *describe(struct engine *en, struct container *c, bool size)
+static json_t *describe(struct engine *en, struct container *c, bool size, const json_t *links)
 {
 	cleanup_free char *name = container_name(en, c);
 	int64_t rw, rootfs;
@@ -150,6 +151,8 @@ static json_t *describe(struct engine *en, struct container *c, bool size)
 		json_set_int(j, "SizeRootFs", rootfs);
 	}
 	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, true));
+	if (json_arr(links, c->id))
+		json_array_extend(json_arr(j, "Names"), json_arr(links, c->id));
 	return j;
 }
 
@@ -384,6 +387,7 @@ json_t *containers_list(struct engine *en, const struct list_options *o, struct 
 {
 	struct query q = {.en = en, .filters = o->filters,
 		.all = o->all || o->limit > 0};
+	cleanup_json json_t *links = NULL;
 	struct container **all;
 	json_t *list, *j;
 	size_t i;
@@ -393,12 +397,13 @@ json_t *containers_list(struct engine *en, const struct list_options *o, struct 
 		time_of(en, json_object_get(o->filters, "since"), o->since, &q.since, e))
 		return NULL;
 	resolve_ancestors(&q);
+	links = links_names(en);
 	all = containers_all(en);
 	list = json_array();
 	for (i = 0; all[i]; i++) {
 		if (o->limit > 0 && (int64_t)json_array_size(list) >= o->limit)
 			break;
-		j = match(&q, all[i]) ? describe(en, all[i], o->size) : NULL;
+		j = match(&q, all[i]) ? describe(en, all[i], o->size, links) : NULL;
 		if (j)
 			json_array_append_new(list, j);
 	}

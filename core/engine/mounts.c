@@ -22,6 +22,7 @@ struct building {
 	const json_t *host, *config;
 	json_t *points;	  /* the result */
 	json_t *explicit_; /* destinations of -v and --mount */
+	bool in_mounts;	   /* --mount is read, no longer -v */
 };
 
 /* --- modes ---------------------------------------------------------------------------------- */
@@ -95,6 +96,8 @@ static void forget_point(struct building *b, size_t i)
 
 	if (json_str(p, "Name", NULL))
 		volume_unuse(b->en, json_str(p, "Name", ""), b->id);
+	if (json_str(p, "layer", NULL))
+		images_unpin(b->en->images, json_str(p, "layer", ""));
 	json_array_remove(b->points, i);
 }
 
@@ -110,21 +113,28 @@ static json_t *point_new(const char *type, const char *destination, const char *
 	return p;
 }
 
-/* Of -v or --mount: new, or in the place of what --volumes-from gave. */
-static int point_add(struct building *b, json_t *point, struct err *e)
+static bool is_tmpfs(const struct building *b, const char *destination)
 {
-	const char *destination = json_str(point, "Destination", "");
 	const char *key;
 	json_t *v;
-	ssize_t at;
 
 	json_object_foreach(json_obj(b->host, "Tmpfs"), key, v) {
 		cleanup_free char *clean = fs_clean_path(key);
 
 		if (!strcmp(clean, destination))
-			goto twice;
+			return true;
 	}
-	if (json_object_get(b->explicit_, destination))
+	return false;
+}
+
+/* Of -v or --mount: new, or in the place of what --volumes-from gave.  Over a --tmpfs goes only
+ * --mount. */
+static int point_add(struct building *b, json_t *point, struct err *e)
+{
+	const char *destination = json_str(point, "Destination", "");
+	ssize_t at;
+
+	if (json_object_get(b->explicit_, destination) || (!b->in_mounts && is_tmpfs(b, destination)))
 		goto twice;
 	json_set_bool(b->explicit_, destination, true);
 	at = point_at(b->points, destination);
@@ -152,6 +162,31 @@ static int add_volume(struct building *b, const struct volume_spec *spec, json_t
 	json_set_str(point, "Name", name);
 	json_set_str(point, "Driver", "local");
 	return point_add(b, point, e);
+}
+
+bool mounts_near_data(const struct engine *en, const char *source)
+{
+	const char *root = en->config.data_root;
+
+	return !strncmp(source, root, strlen(root)) || !strncmp(root, source, strlen(source));
+}
+
+/* Of what holds our data or lies in it, a copy must not keep alive what we unmount. */
+static const char *default_propagation(const struct building *b, const char *source)
+{
+	return mounts_near_data(b->en, source) ? "rslave" : "rprivate";
+}
+
+static int check_near_data(const struct building *b, const char *source, const char *propagation,
+	struct err *e)
+{
+	if (!mounts_near_data(b->en, source) || strstr(propagation, "rslave") || strstr(propagation, "rshared"))
+		return 0;
+	return err_kind(e, ERR_INVALID,
+		"invalid mount config: must use either propagation mode \"rslave\" or \"rshared\" when mount "
+		"source is within the daemon root, daemon root: \"%s\", bind mount source: \"%s\", propagation: "
+		"\"%s\"",
+		b->en->config.data_root, source, propagation);
 }
 
 /* --- -v ------------------------------------------------------------------------------------- */
@@ -185,16 +220,23 @@ static int add_parsed_bind(struct building *b, const char *raw, const char *sour
 	struct mode m;
 	json_t *p;
 
-	if (!mode_parse(mode_text, &m) || (!bind && *m.propagation))
+	if (!mode_parse(mode_text, &m))
 		return err_set(e, 0, "invalid mode: %s", mode_text);
+	if (!bind && *m.propagation)
+		return err_set(e, 0,
+			"invalid volume specification: '%s': invalid mount config for type \"volume\": field "
+			"BindOptions must not be specified",
+			raw);
 	if (check_destination(bind ? "bind" : "volume", destination, e))
 		return err_wrap(e, "invalid volume specification: '%s'", raw);
+	if (bind && *m.propagation && check_near_data(b, source, m.propagation, e))
+		return -1;
 	clean = fs_clean_path(destination);
 	p = point_new(bind ? "bind" : "volume", clean, *mode_text || bind ? mode_text : "z", !m.ro);
 	if (bind) {
 		from = fs_clean_path(source);
 		json_set_str(p, "Source", from);
-		json_set_str(p, "Propagation", *m.propagation ? m.propagation : "rprivate");
+		json_set_str(p, "Propagation", *m.propagation ? m.propagation : default_propagation(b, source));
 		json_set_bool(p, "create", true);
 		return point_add(b, p, e);
 	}
@@ -254,11 +296,11 @@ static int check_options(const json_t *m, const char *type, struct err *e)
 	return 0;
 }
 
-static json_t *mount_bind(const json_t *m, const char *target, struct err *e)
+static json_t *mount_bind(struct building *b, const json_t *m, const char *target, struct err *e)
 {
 	const char *source = json_str(m, "Source", "");
 	const json_t *o = json_obj(m, "BindOptions");
-	const char *propagation = json_str(o, "Propagation", "rprivate");
+	const char *propagation = json_str(o, "Propagation", default_propagation(b, source));
 	bool create = json_bool(o, "CreateMountpoint", false);
 	cleanup_free char *clean = NULL, *text = NULL;
 	json_t *p = NULL;
@@ -275,15 +317,41 @@ static json_t *mount_bind(const json_t *m, const char *target, struct err *e)
 	} else if (!create && !fs_exists_at(AT_FDCWD, clean)) {
 		text = xasprintf("bind source path does not exist: %s", source);
 		bad_mount("bind", e, text);
-	} else {
+	} else if (!check_near_data(b, source, propagation, e)) {
 		p = point_new("bind", target, "", !json_bool(m, "ReadOnly", false));
 		json_set_str(p, "Source", clean);
 		json_set_str(p, "Propagation", propagation);
 		json_set_bool(p, "create", create);
 		if (json_bool(o, "NonRecursive", false))
 			json_set_bool(p, "flat", true);
+		if (json_bool(o, "ReadOnlyNonRecursive", false))
+			json_set_bool(p, "ro_flat", true);
+		if (json_bool(o, "ReadOnlyForceRecursive", false))
+			json_set_bool(p, "ro_force", true);
 	}
 	return p;
+}
+
+/* [["exec"], …]; of those with a value there are none. */
+static int tmpfs_flags(const json_t *list, struct buf *options, struct err *e)
+{
+	static const char *const known[] = {"exec", "noexec", NULL};
+	cleanup_free char *text = NULL;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, v) {
+		const char *name = json_string_value(json_array_get(v, 0));
+
+		if (!json_array_size(v) || json_array_size(v) > 2)
+			return bad_mount("tmpfs", e, "invalid option array length");
+		if (!name || !str_in(name, known)) {
+			text = xasprintf("invalid option: %s", name ? name : "");
+			return bad_mount("tmpfs", e, text);
+		}
+		buf_addf(options, "%s%s", options->n ? "," : "", name);
+	}
+	return 0;
 }
 
 static json_t *mount_tmpfs(const json_t *m, const char *target, struct err *e)
@@ -297,13 +365,15 @@ static json_t *mount_tmpfs(const json_t *m, const char *target, struct err *e)
 		bad_mount("tmpfs", e, "field Source must not be specified");
 		return NULL;
 	}
-	if (size < 0 || mode < 0 || mode > 07777) {
-		bad_mount("tmpfs", e, "size and mode must not be negative");
+	if (mode < 0 || mode > 07777) {
+		bad_mount("tmpfs", e, "mode must be from 0 to 07777");
 		return NULL;
 	}
+	if (tmpfs_flags(json_arr(o, "Options"), &options, e))
+		return NULL;
 	p = point_new("tmpfs", target, "", !json_bool(m, "ReadOnly", false));
 	if (size)
-		buf_addf(&options, "size=%lld", (long long)size);
+		buf_addf(&options, "%ssize=%lld", options.n ? "," : "", (long long)size);
 	if (mode)
 		buf_addf(&options, "%smode=%llo", options.n ? "," : "", (unsigned long long)mode);
 	json_set_str(p, "Source", "");
@@ -340,6 +410,34 @@ static int mount_volume(struct building *b, const json_t *m, const char *target,
 		p, e);
 }
 
+/* The image's layers stay as long as the container does, whatever becomes of its name. */
+static int mount_image(struct building *b, const json_t *m, const char *target, struct err *e)
+{
+	const char *source = json_str(m, "Source", "");
+	const char *subpath = json_str(json_obj(m, "ImageOptions"), "Subpath", "");
+	char id[DIGEST_MAX], layer[DIGEST_MAX];
+	json_t *p;
+
+	if (!*source)
+		return bad_mount("image", e, "field Source must not be empty");
+	if (*subpath && !is_subpath(subpath))
+		return bad_mount("image", e, "subpath must be a relative path within the volume");
+	if (images_resolve(b->en->images, source, id, e) ||
+		images_top_layer(b->en->images, id, layer, e) || images_pin(b->en->images, layer, e))
+		return -1;
+	p = point_new("image", target, "", false);
+	json_set_str(p, "Source", "");
+	json_set_str(p, "Propagation", "rprivate");
+	json_set_str(p, "image", source);
+	json_set_str(p, "layer", layer);
+	if (*subpath)
+		json_set_str(p, "subpath", subpath);
+	if (!point_add(b, p, e))
+		return 0;
+	images_unpin(b->en->images, layer);
+	return -1;
+}
+
 static int add_mount(struct building *b, const json_t *m, struct err *e)
 {
 	static const char *const known[] = {"bind", "volume", "tmpfs", "image", NULL};
@@ -361,10 +459,8 @@ static int add_mount(struct building *b, const json_t *m, struct err *e)
 	if (!strcmp(type, "volume"))
 		return mount_volume(b, m, clean, e);
 	if (!strcmp(type, "image"))
-		return err_kind(e, ERR_NOT_SUPPORTED,
-			"mounts of type image are not supported; run a container of %s with a volume instead",
-			json_str(m, "Source", ""));
-	p = !strcmp(type, "bind") ? mount_bind(m, clean, e) : mount_tmpfs(m, clean, e);
+		return mount_image(b, m, clean, e);
+	p = !strcmp(type, "bind") ? mount_bind(b, m, clean, e) : mount_tmpfs(m, clean, e);
 	return p ? point_add(b, p, e) : -1;
 }
 
@@ -374,6 +470,10 @@ static void inherit(struct building *b, const json_t *from, bool ro)
 {
 	json_t *p = json_deep_copy(from);
 	ssize_t at = point_at(b->points, json_str(p, "Destination", ""));
+
+	/* The other container keeps it for now: this cannot fail. */
+	if (json_str(p, "layer", NULL))
+		images_pin(b->en->images, json_str(p, "layer", ""), NULL);
 
 	if (at >= 0)
 		forget_point(b, (size_t)at);
@@ -394,6 +494,8 @@ static int add_volumes_from(struct building *b, const char *text, struct err *e)
 	struct mode m = {0};
 	size_t i;
 
+	if (!*text)
+		return err_kind(e, ERR_INVALID, "volumes-from specification cannot be an empty string");
 	if (!*ref)
 		return err_kind(e, ERR_INVALID, "malformed volumes-from specification: %s", text);
 	if (colon && (!mode_parse(colon + 1, &m) || *m.propagation || m.nocopy))
@@ -435,10 +537,15 @@ static int check_tmpfs(const json_t *tmpfs, struct err *e)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)(uintptr_t)tmpfs, key, v)
+	json_object_foreach((json_t *)(uintptr_t)tmpfs, key, v) {
+		cleanup_free char *clean = fs_clean_path(key);
+
 		if (*key != '/')
 			return err_kind(e, ERR_INVALID,
 				"invalid mount path: '%s' mount path must be absolute", key);
+		if (!strcmp(clean, "/"))
+			return err_kind(e, ERR_INVALID, "invalid specification: destination can't be '/'");
+	}
 	return 0;
 }
 
@@ -455,6 +562,7 @@ static int build(struct building *b, struct err *e)
 	json_array_foreach(json_arr(b->host, "Binds"), i, v)
 		if (json_string_value(v) && add_bind(b, json_string_value(v), e))
 			return -1;
+	b->in_mounts = true;
 	json_array_foreach(json_arr(b->host, "Mounts"), i, v)
 		if (add_mount(b, v, e))
 			return -1;
@@ -464,7 +572,7 @@ static int build(struct building *b, struct err *e)
 json_t *mounts_build(struct engine *en, const char *id, const json_t *config, const json_t *host,
 	struct err *e)
 {
-	struct building b = {en, id, host, config, json_array(), json_object()};
+	struct building b = {en, id, host, config, json_array(), json_object(), false};
 	int rc = build(&b, e);
 
 	json_decref(b.explicit_);
@@ -483,6 +591,8 @@ void mounts_drop(struct engine *en, const char *id, const json_t *mounts, bool r
 	json_array_foreach(mounts, i, p) {
 		const char *name = json_str(p, "Name", NULL);
 
+		if (json_str(p, "layer", NULL))
+			images_unpin(en->images, json_str(p, "layer", ""));
 		if (!name)
 			continue;
 		volume_unuse(en, name, id);
@@ -508,6 +618,8 @@ json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief)
 			v = json_object_get(p, keys[k]);
 			if (!strcmp(keys[k], "Source") && path)
 				json_set_str(shown, "Source", brief ? "" : path);
+			else if (!strcmp(keys[k], "Name") && json_str(p, "image", NULL))
+				json_set_str(shown, "Name", json_str(p, "image", ""));
 			else if (v)
 				json_object_set(shown, keys[k], v);
 		}
@@ -527,6 +639,7 @@ json_t *mounts_tmpfs_options(const char *text, struct err *e)
 		"mpol=", NULL};
 	json_t *out = json_pack("[s, s, s]", "noexec", "nosuid", "nodev");
 	struct span rest = span_of(text), word;
+	int bad = 0;
 	size_t i;
 
 	while (span_token(&rest, ',', &word)) {
@@ -534,13 +647,13 @@ json_t *mounts_tmpfs_options(const char *text, struct err *e)
 
 		for (i = 0; values[i] && strncmp(option, values[i], strlen(values[i])); i++)
 			;
-		if (*option && !values[i] && !str_in(option, flags)) {
-			err_kind(e, ERR_INVALID, "invalid tmpfs option [\"%s\"]", option);
-			json_decref(out);
-			return NULL;
-		}
-		if (*option && strcmp(option, "defaults"))
+		if (*option && !values[i] && !str_in(option, flags))
+			bad = err_set(e, 0, "invalid tmpfs option \"%s\"", option); /* Docker names the last one */
+		else if (*option && strcmp(option, "defaults"))
 			json_append_str(out, option);
 	}
-	return out;
+	if (!bad)
+		return out;
+	json_decref(out);
+	return NULL;
 }

@@ -6,8 +6,11 @@
  * RW, Propagation) and, in small letters, what only we need:
  *	copy		fill an empty volume from the image
  *	create		make a bind's source directory if it is not there (-v does, --mount does not)
- *	subpath		of a volume
+ *	subpath		of a volume or an image
+ *	image, layer	the image's name, and its top layer, which is pinned
  *	flat		bind without what is mounted below
+ *	ro_flat		read-only, but not what is mounted below
+ *	ro_force	read-only with all below, or not at all
  *	options		of a tmpfs: "size=1048576,mode=700"
  */
 #ifndef ENGINE_MOUNTS_H
@@ -23,6 +26,8 @@ json_t *mounts_build(struct engine *en, const char *id, const json_t *config, co
 	struct err *e);
 /* The volumes are no longer used by @id; anonymous ones go too if @remove. */
 void mounts_drop(struct engine *en, const char *id, const json_t *mounts, bool remove);
+/* Does it lie in the data-root, or hold it?  By their texts alone, as Docker looks at it. */
+bool mounts_near_data(const struct engine *en, const char *source);
 /* What inspect shows, or @brief, a list: a new reference. */
 json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief);
 

@@ -53,22 +53,22 @@ json_t *caps_normalise(const json_t *names, const char *what, struct err *e)
 	return out;
 }
 
-/* What is in @all or @base and wanted: @add's members (all of @all with "ALL"), without @drop's. */
+/* With "ALL" added: all but what is dropped.  Else the defaults (none with "ALL" dropped) without
+ * what is dropped, and then what is added: a capability in both lists is there. */
 static json_t *combine(const json_t *all, const json_t *base, const json_t *add, const json_t *drop)
 {
-	bool every = holds(add, "ALL"), nothing = holds(drop, "ALL");
+	bool every = holds(add, "ALL"), nothing = holds(drop, "ALL"), in;
 	json_t *out = json_array();
 	const json_t *v;
 	size_t i;
 
 	json_array_foreach(all, i, v) {
 		const char *name = json_string_value(v);
-		bool in = every || (!nothing && holds(base, name));
 
-		if (holds(drop, name))
-			in = false;
-		else if (holds(add, name))
-			in = true;
+		if (every)
+			in = !holds(drop, name);
+		else
+			in = holds(add, name) || (!nothing && holds(base, name) && !holds(drop, name));
 		if (in)
 			json_append_str(out, name);
 	}
@@ -103,9 +103,10 @@ static int parse_bool(const char *text, bool *v)
 
 static int parse_one(const char *opt, struct security *s, struct err *e)
 {
-	static const char *const ignored[] = {"label", "apparmor", "systempaths", "writable-cgroups", NULL};
 	size_t at = strcspn(opt, "=");
 	cleanup_free char *key = NULL;
+	const char *value;
+	bool known = true;
 
 	if (!strcmp(opt, "no-new-privileges")) {
 		s->no_new_privileges = true;
@@ -118,12 +119,18 @@ static int parse_one(const char *opt, struct security *s, struct err *e)
 	if (!opt[at])
 		return err_set(e, 0, "invalid --security-opt 1: \"%s\"", opt);
 	key = xstrndup(opt, at);
+	value = opt + at + 1;
 	if (!strcmp(key, "seccomp"))
-		s->seccomp = strcmp(opt + at + 1, "builtin") ? opt + at + 1 : NULL;
-	else if (!strcmp(key, "no-new-privileges") ? parse_bool(opt + at + 1, &s->no_new_privileges) :
-						     !str_in(key, ignored))
-		return err_set(e, 0, "invalid --security-opt 2: \"%s\"", opt);
-	return 0;
+		s->seccomp = strcmp(value, "builtin") ? value : NULL;
+	else if (!strcmp(key, "apparmor"))
+		s->apparmor = value;
+	else if (!strcmp(key, "no-new-privileges"))
+		known = !parse_bool(value, &s->no_new_privileges);
+	else if (!strcmp(key, "writable-cgroups"))
+		known = !parse_bool(value, &s->writable_cgroups);
+	else
+		known = !strcmp(key, "label"); /* of SELinux: shown, without effect */
+	return known ? 0 : err_set(e, 0, "invalid --security-opt 2: \"%s\"", opt);
 }
 
 int security_parse(const json_t *host, bool nnp_default, struct security *s, struct err *e)

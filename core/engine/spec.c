@@ -9,6 +9,7 @@
  */
 #include "engine/spec.h"
 #include "base/fs.h"
+#include "engine/links.h"
 #include "engine/validate.h"
 
 #include <ctype.h>
@@ -19,26 +20,62 @@
 #define BUILTIN_LABEL "io.coracle.binary" /* what core/image/builtin.c marks its image with */
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-struct container *spec_peer(struct start *s, const char *mode, struct err *e)
+/* The container that @mode names, if it can be joined now. */
+static struct container *peer_of(struct engine *en, const char *mode, bool network, struct err *e)
 {
-	const char *ref = mode_container(mode);
-	struct container *c;
-	bool up;
+	struct container *c = container_get(en, mode_container(mode), e);
+	cleanup_free char *name = c ? container_name(en, c) : NULL;
+	const char *word;
+	enum status status;
 
-	if (!ref)
-		return NULL;
-	c = container_get(s->en, ref, e);
 	if (!c)
 		return NULL;
 	pthread_mutex_lock(&c->lock);
-	up = c->status == ST_RUNNING && c->pid;
+	status = c->status;
+	word = container_status(c);
 	pthread_mutex_unlock(&c->lock);
-	if (up)
+	if (status == ST_RUNNING)
 		return c;
-	err_kind(e, ERR_CONFLICT, "cannot join namespace of a non running container: container %s is not running",
-		c->id);
+	if (status == ST_RESTARTING)
+		err_kind(e, ERR_CONFLICT, "container %s is restarting, wait until the container is running", c->id);
+	else if (network)
+		err_kind(e, ERR_CONFLICT,
+			"cannot join network namespace of a non running container: container %s is %s", name,
+			word);
+	else
+		err_kind(e, ERR_CONFLICT, "container %s is not running", c->id);
 	container_put(c);
 	return NULL;
+}
+
+int spec_peers(struct start *s, struct err *e)
+{
+	/* With the kinds of errors that Docker's three ways to look have. */
+	const struct {
+		const char *key, *wrap;
+		struct container **peer;
+	} modes[] = {{"NetworkMode", "joining network namespace of container", &s->net},
+		{"IpcMode", "failed to join IPC namespace", &s->ipc},
+		{"PidMode", "failed to join PID namespace", &s->pid}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		const char *mode = json_str(s->host, modes[i].key, "");
+
+		if (!mode_container(mode))
+			continue;
+		*modes[i].peer = peer_of(s->en, mode, !i, e);
+		if (*modes[i].peer)
+			continue;
+		if (!i && e->kind == ERR_CONFLICT)
+			return -1;
+		if (i == 1 && e->kind == ERR_NOT_FOUND)
+			e->kind = ERR_INVALID;
+		else if (i != 1)
+			e->kind = ERR_FAILED;
+		return err_wrap(e, "%s", modes[i].wrap);
+	}
+	return 0;
 }
 
 bool spec_host_network(const struct start *s)
@@ -71,7 +108,8 @@ static void env_put(json_t *env, const char *text)
 		json_append_str(env, text);
 }
 
-json_t *spec_env(const struct container *c, bool tty, const json_t *more)
+json_t *spec_env(struct engine *en, struct container *c, const json_t *host, bool tty, const json_t *more,
+	struct err *e)
 {
 	cleanup_free char *hostname = xasprintf("HOSTNAME=%s", json_str(c->config, "Hostname", ""));
 	json_t *env = json_pack("[s, s]", "PATH=" PATH_DEFAULT, hostname), *v;
@@ -79,6 +117,10 @@ json_t *spec_env(const struct container *c, bool tty, const json_t *more)
 
 	if (tty)
 		json_append_str(env, "TERM=xterm");
+	if (links_tell(en, c, host, env, NULL, e)) {
+		json_decref(env);
+		return NULL;
+	}
 	json_array_foreach(json_arr(c->config, "Env"), i, v)
 		if (json_string_value(v))
 			env_put(env, json_string_value(v));
@@ -158,17 +200,20 @@ static json_t *process(struct start *s, struct err *e)
 	bool tty = container_tty(s->c);
 	struct security security;
 	const char *dir = json_str(config, "WorkingDir", "");
-	json_t *caps, *p;
+	json_t *caps, *env, *p;
 
 	if (security_parse(s->host, s->en->config.no_new_privileges, &security, e))
 		return NULL;
 	caps = caps_effective(s->host, e);
-	if (!caps)
+	env = caps ? spec_env(s->en, s->c, s->host, tty, started, e) : NULL;
+	if (!env) {
+		json_decref(caps);
 		return NULL;
+	}
 	p = json_object();
 	json_set_bool(p, "terminal", tty);
 	json_set_new(p, "args", container_args(s->c));
-	json_set_new(p, "env", spec_env(s->c, tty, started));
+	json_set_new(p, "env", env);
 	json_set_str(p, "cwd", *dir ? dir : "/");
 	json_set_new(p, "capabilities", spec_caps(caps));
 	json_set_new(p, "rlimits", spec_rlimits(s->en, s->host));
@@ -189,13 +234,20 @@ int spec_seccomp(struct engine *en, const struct security *security, const json_
 		return 0;
 	if (security->seccomp) {
 		profile = json_parse(security->seccomp, strlen(security->seccomp), e);
-		if (!profile)
+		if (!profile) {
+			e->kind = ERR_FAILED;
 			return err_wrap(e, "Decoding seccomp profile failed");
+		}
+		if (!*json_str(profile, "defaultAction", "") && !json_array_size(json_arr(profile, "syscalls")))
+			return 0; /* {} is how profiles say: none */
 	}
 	cachefd = openat(en->datafd, "seccomp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cachefd < 0)
 		return err_set(e, errno, "opening %s", dir);
-	return seccomp_compile(cachefd, dir, profile, caps, path, e);
+	if (!seccomp_compile(cachefd, dir, profile, caps, path, e))
+		return 0;
+	e->kind = ERR_FAILED;
+	return -1;
 }
 
 /* --- linux ---------------------------------------------------------------------------------- */

@@ -17,8 +17,10 @@ struct start {
 	size_t n_binds; /* sources mounted in <exec-root>/<id>/mounts */
 };
 
-/* The container of mode "container:ID", running; NULL with @e. */
-struct container *spec_peer(struct start *s, const char *mode, struct err *e);
+/* Fill in net, ipc and pid: the containers of modes "container:ID", running. */
+int spec_peers(struct start *s, struct err *e);
+/* What was accepted by create and is refused now (spec_check.c). */
+int spec_check(struct start *s, struct err *e);
 /* Write hosts, hostname and resolv.conf (files.c). */
 int spec_files(struct start *s, struct err *e);
 /* The spec's "mounts" (spec_mounts.c), "linux.devices" (spec_devices.c). */
@@ -26,8 +28,10 @@ json_t *spec_mounts(struct start *s, const char **propagation, struct err *e);
 json_t *spec_devices(struct start *s, struct err *e);
 /* The OCI config.json as far as the engine knows it, without root. */
 json_t *spec_build(struct start *s, struct err *e);
-/* Environment: PATH, HOSTNAME and TERM as defaults under the config's own; @more overrides. */
-json_t *spec_env(const struct container *c, bool tty, const json_t *more);
+/* Environment: PATH, HOSTNAME, TERM and what links tell (@host: its HostConfig) as defaults under the
+ * config's own; @more overrides.  NULL with @e: a linked container does not run. */
+json_t *spec_env(struct engine *en, struct container *c, const json_t *host, bool tty, const json_t *more,
+	struct err *e);
 /* {"bounding", "effective", "permitted"} of a list. */
 json_t *spec_caps(json_t *caps_steal);
 /* The process's "rlimits" and "oomScoreAdj". */

@@ -29,15 +29,17 @@
 
 /* --- OCI mounts ----------------------------------------------------------------------------- */
 
+/* A destination may be relative (VOLUME in an image): to the root, as all are. */
 static json_t *mount_of(const char *destination, const char *type, const char *source, const char *options)
 {
+	cleanup_free char *at = xasprintf("%s%s", *destination == '/' ? "" : "/", destination);
 	json_t *list = json_array();
 	struct span rest = span_of(options), word;
 
 	while (span_token(&rest, ',', &word))
 		if (word.n)
 			json_array_append_new(list, json_textn(word.p, word.n));
-	return json_pack("{s:s, s:s, s:s, s:o}", "destination", destination, "type", type, "source", source,
+	return json_pack("{s:s, s:s, s:s, s:o}", "destination", at, "type", type, "source", source,
 		"options", list);
 }
 
@@ -134,8 +136,8 @@ static void mount_holding(const char *path, char **point, char **fields)
 	}
 }
 
-static int check_propagation(const char *source, const char *mode, const char **propagation,
-	struct err *e)
+static int check_propagation(const struct engine *en, const char *source, const char *mode,
+	const char **propagation, struct err *e)
 {
 	bool shared = strstr(mode, "shared"), slave = strstr(mode, "slave");
 	cleanup_free char *point = NULL, *fields = NULL;
@@ -146,9 +148,12 @@ static int check_propagation(const char *source, const char *mode, const char **
 	if (shared && (!fields || !strstr(fields, "shared:")))
 		return err_set(e, 0, "path %s is mounted on %s but it is not a shared mount", source,
 			point ? point : "/");
-	if (slave && (!fields || (!strstr(fields, "shared:") && !strstr(fields, "master:"))))
+	if (slave && (!fields || (!strstr(fields, "shared:") && !strstr(fields, "master:")))) {
+		if (mounts_near_data(en, source))
+			return 0; /* nobody asked for that: it is our default there */
 		return err_set(e, 0, "path %s is mounted on %s but it is not a shared or slave mount", source,
 			point ? point : "/");
+	}
 	if (shared)
 		*propagation = "shared";
 	else if (!*propagation)
@@ -175,16 +180,46 @@ static int make_source(const char *source, bool create, struct err *e)
 		errno_words(words));
 }
 
+/* Read-only means all that is mounted below, too (Docker 25), unless that was asked for. */
+static const char *access_of(const json_t *p)
+{
+	if (json_bool(p, "RW", true))
+		return "rw";
+	return json_bool(p, "ro_flat", false) ? "ro" : "rro";
+}
+
+static json_t *point_image(struct start *s, const json_t *p, struct err *e)
+{
+	json_t *desc = layer_describe(&s->en->store, json_str(p, "layer", ""), e), *m;
+	cleanup_free char *empty = NULL;
+
+	if (!desc)
+		return NULL;
+	/* An overlay for reading has at least two layers. */
+	if (json_array_size(json_arr(desc, "lower")) < 2) {
+		empty = own_place(s->en, s->c->id, "empty");
+		if (own_dir(s, "empty", e)) {
+			json_decref(desc);
+			return NULL;
+		}
+		json_append_str(json_arr(desc, "lower"), empty);
+	}
+	m = mount_of(json_str(p, "Destination", ""), "image", json_str(p, "image", ""), "ro");
+	json_set_new(m, "x-rootfs", desc);
+	if (json_str(p, "subpath", NULL))
+		json_set_str(m, "x-subpath", json_str(p, "subpath", ""));
+	return m;
+}
+
 static json_t *point_bind(struct start *s, const json_t *p, const char **propagation, struct err *e)
 {
 	const char *source = json_str(p, "Source", ""), *mode = json_str(p, "Propagation", "rprivate");
 	cleanup_free char *options = NULL;
 
 	if (make_source(source, json_bool(p, "create", false), e) ||
-		check_propagation(source, mode, propagation, e))
+		check_propagation(s->en, source, mode, propagation, e))
 		return NULL;
-	options = xasprintf("%s,%s,%s", json_bool(p, "flat", false) ? "bind" : "rbind", mode,
-		json_bool(p, "RW", true) ? "rw" : "ro");
+	options = xasprintf("%s,%s,%s", json_bool(p, "flat", false) ? "bind" : "rbind", mode, access_of(p));
 	return mount_of(json_str(p, "Destination", ""), "bind", source, options);
 }
 
@@ -204,7 +239,7 @@ static json_t *point_volume(struct start *s, const json_t *p, struct err *e)
 		path = inside;
 	}
 	return mount_of(json_str(p, "Destination", ""), "bind", path,
-		json_bool(p, "RW", true) ? "rbind,rprivate,rw" : "rbind,rprivate,ro");
+		json_bool(p, "RW", true) ? "rbind,rprivate,rw" : "rbind,rprivate,rro");
 }
 
 static json_t *tmpfs(const char *destination, const char *options, bool ro, struct err *e)
@@ -227,6 +262,8 @@ static json_t *point_of(struct start *s, const json_t *p, const char **propagati
 		return point_bind(s, p, propagation, e);
 	if (!strcmp(type, "volume"))
 		return point_volume(s, p, e);
+	if (!strcmp(type, "image"))
+		return point_image(s, p, e);
 	return tmpfs(json_str(p, "Destination", ""), json_str(p, "options", ""), !json_bool(p, "RW", true), e);
 }
 
@@ -252,6 +289,8 @@ static void add_files(struct start *s, json_t *list)
 		cleanup_free char *path = container_path(s->en, owner, names[i]);
 		cleanup_free char *at = xasprintf("/etc/%s", names[i]);
 
+		if (json_bool(s->c->config, "NetworkDisabled", false) && strcmp(names[i], "hostname"))
+			continue; /* the image's own */
 		if (!asked_for(list, at))
 			json_array_append_new(list,
 				mount_of(at, "bind", path,
@@ -345,7 +384,9 @@ static int add_shm(struct start *s, json_t *list, struct err *e)
 		source = own_place(s->en, s->ipc->id, "shm");
 		if (!fs_exists_at(AT_FDCWD, source))
 			return err_kind(e, ERR_INVALID,
-				"cannot join IPC of container %s: it was created without --ipc=shareable", s->ipc->id);
+				"failed to join IPC namespace: container %s: non-shareable IPC (hint: use "
+				"IpcMode:shareable for the donor container)",
+				s->ipc->id);
 	} else if (!strcmp(mode, "host")) {
 		source = xstrdup("/dev/shm");
 	}

@@ -281,7 +281,8 @@ int runtime_failed(struct err *e, int *exit_code)
 /* Names of users are looked up before there is a task, so Docker says these bare. */
 bool runtime_is_lookup(const struct err *e)
 {
-	return !strncmp(e->msg, "unable to find user", 19) || !strncmp(e->msg, "unable to find group", 20);
+	return !strncmp(e->msg, "unable to find user", 19) || !strncmp(e->msg, "unable to find group", 20) ||
+		!strncmp(e->msg, "uids and gids must be", 21);
 }
 
 static int run(struct start *s, const json_t *request, struct monitor_info *info, int *exit_code,
@@ -327,32 +328,12 @@ static int check_network(struct start *s, struct err *e)
 	return 0;
 }
 
-static int find_peers(struct start *s, struct err *e)
-{
-	const struct {
-		const char *key;
-		struct container **peer;
-	} modes[] = {{"NetworkMode", &s->net}, {"IpcMode", &s->ipc}, {"PidMode", &s->pid}};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(modes); i++) {
-		const char *mode = json_str(s->host, modes[i].key, "");
-
-		if (!mode_container(mode))
-			continue;
-		*modes[i].peer = spec_peer(s, mode, e);
-		if (!*modes[i].peer)
-			return -1;
-	}
-	return 0;
-}
-
 /* Everything up to a running process; its control descriptor. */
 static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
 {
 	cleanup_json json_t *spec = NULL, *request = NULL;
 
-	if (find_peers(s, e) || check_network(s, e) || make_dir(s, e) || spec_files(s, e))
+	if (spec_peers(s, e) || check_network(s, e) || make_dir(s, e) || spec_files(s, e) || spec_check(s, e))
 		return -1;
 	spec = spec_build(s, e);
 	request = spec ? make_request(s, spec, e) : NULL;

@@ -4,6 +4,7 @@
  */
 #include "engine/validate.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "runtime/runtime.h"
 
 #include <arpa/inet.h>
@@ -118,16 +119,11 @@ static int check_extra_hosts(const json_t *hosts, struct err *e)
 
 	json_array_foreach(hosts, i, v) {
 		const char *text = json_string_value(v) ? json_string_value(v) : "";
-		size_t at = strcspn(text, "=:");
-		cleanup_free char *ip = text[at] ? xstrdup(text + at + 1) : NULL;
+		const char *ip = strchr(text, ':');
 
-		if (!at || !ip || !*ip)
+		if (!ip || ip == text)
 			return err_kind(e, ERR_INVALID, "bad format for add-host: \"%s\"", text);
-		if (*ip == '[' && ip[strlen(ip) - 1] == ']') {
-			ip[strlen(ip) - 1] = 0;
-			memmove(ip, ip + 1, strlen(ip));
-		}
-		if (strcmp(ip, "host-gateway") && !is_ip(ip))
+		if (strcmp(++ip, "host-gateway") && !is_ip(ip))
 			return err_kind(e, ERR_INVALID, "invalid IP address in add-host: \"%s\"", ip);
 	}
 	return 0;
@@ -206,6 +202,22 @@ static int64_t list_max(const char *text)
 	return max;
 }
 
+/* Nodes that are there, as the kernel lists them: "0", "0-1". */
+static int check_memory_nodes(const char *asked, int64_t max, struct err *e)
+{
+	cleanup_buf struct buf online = BUF_INIT;
+	struct span list;
+
+	if (file_read_at(AT_FDCWD, "/sys/devices/system/node/online", 4096, &online, NULL))
+		buf_adds(&online, "0"); /* a kernel without NUMA */
+	list = (struct span){online.p, strcspn(online.p, "\n")};
+	cleanup_free char *text = span_dup(list);
+	if (max <= list_max(text))
+		return 0;
+	return err_kind(e, ERR_INVALID, "Requested memory nodes are not available - requested %s, available: %s",
+		asked, text);
+}
+
 static int check_cpuset(const json_t *host, int cpus, struct err *e)
 {
 	const char *set = json_str(host, "CpusetCpus", ""), *mems = json_str(host, "CpusetMems", "");
@@ -216,10 +228,11 @@ static int check_cpuset(const json_t *host, int cpus, struct err *e)
 	if (*set && max >= cpus)
 		return err_kind(e, ERR_INVALID,
 			"Requested CPUs are not available - requested %s, available: 0-%d", set, cpus - 1);
-	if (list_max(mems) < 0)
+	max = list_max(mems);
+	if (max < 0)
 		return err_kind(e, ERR_INVALID, "Invalid value %s for cpuset mems: invalid format: %s", mems,
 			mems);
-	return 0;
+	return max ? check_memory_nodes(mems, max, e) : 0;
 }
 
 static int check_cpu(const json_t *host, struct err *e)
@@ -249,15 +262,28 @@ int validate_resources(const json_t *host, json_t *warnings, struct err *e)
 {
 	if (check_memory(host, warnings, e) || check_cpu(host, e))
 		return -1;
+	if (json_int(host, "CpuRealtimePeriod", 0) && json_int(host, "CpuRealtimeRuntime", 0) >
+			json_int(host, "CpuRealtimePeriod", 0))
+		return err_kind(e, ERR_INVALID, "cpu real-time runtime cannot be higher than cpu real-time period");
 	if (json_int(host, "BlkioWeight", 0))
 		json_append_str(warnings, "Your kernel does not support Block I/O weight or the cgroup is not "
 					  "mounted. Weight discarded.");
+	if (json_array_size(json_arr(host, "BlkioWeightDevice")))
+		json_append_str(warnings, "Your kernel does not support Block I/O weight_device or the cgroup is "
+					  "not mounted. Weight-device discarded.");
 	return 0;
 }
 
 /* --- modes ---------------------------------------------------------------------------------- */
 
-static int check_modes(const json_t *host, struct err *e)
+static bool names_container(const char *mode)
+{
+	const char *ref = mode_container(mode);
+
+	return ref && *ref;
+}
+
+static int check_modes(const json_t *host, const json_t *config, struct err *e)
 {
 	static const char *const ipc[] = {"", "none", "private", "shareable", "host", NULL};
 	static const char *const host_only[] = {"", "host", NULL};
@@ -265,14 +291,16 @@ static int check_modes(const json_t *host, struct err *e)
 	const char *m;
 
 	m = json_str(host, "IpcMode", "");
-	if (!str_in(m, ipc) && !mode_container(m))
+	if (!str_in(m, ipc) && !names_container(m))
 		return err_kind(e, ERR_INVALID, "invalid IPC mode: %s", m);
 	m = json_str(host, "PidMode", "");
-	if (!str_in(m, host_only) && !mode_container(m))
+	if (!str_in(m, host_only) && !names_container(m))
 		return err_kind(e, ERR_INVALID, "invalid PID mode: %s", m);
 	m = json_str(host, "UTSMode", "");
 	if (!str_in(m, host_only))
 		return err_kind(e, ERR_INVALID, "invalid UTS mode: %s", m);
+	if (*m && *json_str(config, "Hostname", ""))
+		return err_kind(e, ERR_INVALID, "conflicting options: hostname and the UTS mode");
 	m = json_str(host, "CgroupnsMode", "");
 	if (!str_in(m, cgroupns))
 		return err_kind(e, ERR_INVALID, "invalid cgroup namespace mode: %s", m);
@@ -322,6 +350,20 @@ static int check_network_mode(const json_t *host, const json_t *config, json_t *
 	return 0;
 }
 
+/* What only Windows has. */
+static int check_foreign(const json_t *host, json_t *warnings, struct err *e)
+{
+	if (json_int(host, "IOMaximumBandwidth", 0))
+		return err_kind(e, ERR_INVALID,
+			"invalid option: QoS maximum bandwidth configuration is not supported on linux");
+	if (json_int(host, "IOMaximumIOps", 0))
+		return err_kind(e, ERR_INVALID,
+			"invalid option: QoS maximum IOPs configuration is not supported on linux");
+	if (json_int(host, "CpuPercent", 0))
+		json_append_str(warnings, "linux does not support CPU percent. Percent discarded.");
+	return 0;
+}
+
 static int check_rest(const json_t *host, struct err *e)
 {
 	const char *isolation = json_str(host, "Isolation", ""), *runtime = json_str(host, "Runtime", "");
@@ -362,16 +404,36 @@ static int check_storage_opt(const json_t *opts, struct err *e)
 	return 0;
 }
 
+int validate_sysctls(const json_t *host, struct err *e)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_obj(host, "Sysctls"), key, v) {
+		struct span rest = span_of(key), word[5];
+		size_t n = 0;
+
+		while (n < ARRAY_SIZE(word) && span_token(&rest, '.', &word[n]))
+			n++;
+		if (n == ARRAY_SIZE(word) && span_eqs(word[0], "net") && span_starts(word[3], "eth"))
+			return err_set(e, 0,
+				"interface specific sysctl setting \"%s\" must be supplied using driver option "
+				"'com.docker.network.endpoint.sysctls'",
+				key);
+	}
+	return 0;
+}
+
 int validate_host(const json_t *host, const json_t *config, json_t *warnings, struct err *e)
 {
 	const char *policy = json_str(json_obj(host, "RestartPolicy"), "Name", "");
 
 	if (json_bool(host, "AutoRemove", false) && *policy && strcmp(policy, "no"))
 		return err_kind(e, ERR_INVALID, "can't create 'AutoRemove' container with restart policy");
-	if (check_ports(json_obj(host, "PortBindings"), e) ||
+	if (check_foreign(host, warnings, e) || check_ports(json_obj(host, "PortBindings"), e) ||
 		check_extra_hosts(json_arr(host, "ExtraHosts"), e) ||
 		validate_restart_policy(json_obj(host, "RestartPolicy"), e) || check_rest(host, e) ||
-		validate_resources(host, warnings, e) || check_modes(host, e) ||
+		validate_resources(host, warnings, e) || check_modes(host, config, e) ||
 		check_network_mode(host, config, warnings, e) ||
 		check_storage_opt(json_obj(host, "StorageOpt"), e))
 		return -1;

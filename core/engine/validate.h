@@ -13,6 +13,8 @@
 int validate_config(const json_t *config, struct err *e);
 /* @warnings: an array that texts are appended to. */
 int validate_host(const json_t *host, const json_t *config, json_t *warnings, struct err *e);
+/* "net.ipv4.conf.eth0.x" is an endpoint's to say, since API 1.48. */
+int validate_sysctls(const json_t *host, struct err *e);
 /* Only limits; for update as well. */
 int validate_resources(const json_t *host, json_t *warnings, struct err *e);
 int validate_restart_policy(const json_t *policy, struct err *e);
@@ -27,7 +29,9 @@ json_t *caps_effective(const json_t *host, struct err *e);
 
 struct security {
 	bool no_new_privileges;
+	bool writable_cgroups;
 	const char *seccomp; /* NULL: default; "unconfined"; or a profile's text. Borrowed from host */
+	const char *apparmor; /* a profile's name, "unconfined"; NULL: none. Only shown */
 };
 int security_parse(const json_t *host, bool nnp_default, struct security *s, struct err *e);
 

@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "runtime/inside.h"
 #include "runtime/mountapi.h"
+#include "storage/storage.h"
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -126,33 +127,52 @@ static bool proc_file_ok(const char *dest)
 	return str_in(dest, allowed);
 }
 
+static bool is_proc_root(int destfd, const char *dest)
+{
+	cleanup_free char *clean = fs_clean_path(dest);
+	struct statfs fs;
+	struct stat st;
+
+	if (!strcmp(clean, "/proc"))
+		return true;
+	return !fstatfs(destfd, &fs) && fs.f_type == PROC_MAGIC && !fstat(destfd, &st) &&
+		st.st_ino == PROC_ROOT_INO;
+}
+
 /* Nothing but a proc goes over /proc, and next to nothing into it. @tree: what is mounted, or -1. */
 static int check_proc(int destfd, int tree, const char *dest, struct err *e)
 {
 	struct statfs fs;
-	struct stat st;
 
-	if (fstatfs(destfd, &fs) || fs.f_type != PROC_MAGIC || fstat(destfd, &st))
-		return 0;
-	if (st.st_ino == PROC_ROOT_INO) {
+	if (is_proc_root(destfd, dest)) {
 		if (tree >= 0 && !fstatfs(tree, &fs) && fs.f_type == PROC_MAGIC)
 			return 0;
 		return err_kind(e, ERR_FAILED,
-			"\"%s\" cannot be mounted because it is not of type proc", dest);
+			"create mountpoint for %s mount: check proc-safety of %s mount: \"%s\" cannot be mounted "
+			"because it is not of type proc",
+			dest, dest, dest);
 	}
-	if (proc_file_ok(dest))
+	if (fstatfs(destfd, &fs) || fs.f_type != PROC_MAGIC || proc_file_ok(dest))
 		return 0;
-	return err_kind(e, ERR_FAILED, "\"%s\" cannot be mounted because it is inside /proc", dest);
+	return err_kind(e, ERR_FAILED,
+		"create mountpoint for %s mount: check proc-safety of %s mount: \"%s\" cannot be mounted because "
+		"it is inside /proc",
+		dest, dest, dest);
 }
 
 static int open_destination(int rootfd, const char *dest, bool directory, bool *made,
 	struct err *e)
 {
-	int fd = mountpoint_open(rootfd, dest, directory, made);
+	cleanup_close int fd = mountpoint_open(rootfd, dest, directory, made);
+	struct stat root, st;
 
 	if (fd < 0)
-		err_errno(e, errno, "create mountpoint for %s mount: make mountpoint \"%s\"", dest, dest);
-	return fd;
+		return err_errno(e, errno, "create mountpoint for %s mount: make mountpoint \"%s\"", dest, dest);
+	/* What is mounted there would be seen by new processes only. */
+	if (!fstat(rootfd, &root) && !fstat(fd, &st) && root.st_dev == st.st_dev && root.st_ino == st.st_ino)
+		return err_kind(e, ERR_FAILED,
+			"create mountpoint for %s mount: mountpoint \"%s\" is on the top of rootfs", dest, dest);
+	return fd_steal(&fd);
 }
 
 /* --- binds --------------------------------------------------------------------------------- */
@@ -176,16 +196,8 @@ static int set_attributes(int tree, const struct options *o)
 static int bind_failed(const char *source, const char *dest, const struct options *o, int code,
 	struct err *e)
 {
-	err_errno(e, code, "mount src=%s, dst=%s, flags=MS_BIND%s", source, dest,
+	return err_errno(e, code, "mount src=%s, dst=%s, flags=MS_BIND%s", source, dest,
 		o->recursive ? "|MS_REC" : "");
-	if (code == ENOTDIR && e) {
-		size_t n = strlen(e->msg);
-
-		snprintf(e->msg + n, sizeof(e->msg) - n,
-			": Are you trying to mount a directory onto a file (or vice-versa)? Check if the "
-			"specified host path exists and is the expected type");
-	}
-	return -1;
 }
 
 static int do_bind(int rootfd, const char *source, const char *dest, const struct options *o,
@@ -196,6 +208,8 @@ static int do_bind(int rootfd, const char *source, const char *dest, const struc
 	bool made;
 
 	tree = mnt_clone_tree(AT_FDCWD, source, o->recursive);
+	if (tree < 0 && errno == EINVAL) /* without what is mounted below it, which hides something */
+		return bind_failed(source, dest, o, EINVAL, e);
 	if (tree < 0)
 		return err_errno(e, errno, "failed to fulfil mount request: open %s", source);
 	if (fstat(tree, &from_st))
@@ -352,6 +366,54 @@ int mounts_seal(struct spec *s, struct err *e)
 	return 0;
 }
 
+/* --- images -------------------------------------------------------------------------------- */
+
+/* A detached, read-only copy of what @m names; -1 with @e.  It is mounted over the rootfs for a moment:
+ * nobody else sees that, and the rootfs itself is held by a descriptor. */
+static int image_tree(const struct spec *s, const struct spec_mount *m, struct err *e)
+{
+	cleanup_close int top = -1, at = -1;
+	int tree = -1;
+
+	if (rootfs_mount(m->rootfs, s->root_path, true, e))
+		return -1;
+	top = open(s->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	at = top < 0 ? -1 : fs_open_in_root(top, *m->subpath ? m->subpath : "/", O_PATH, 0);
+	if (at >= 0)
+		tree = mnt_clone_tree(at, "", 1);
+	if (tree < 0)
+		err_errno(e, errno, "cannot access path %s of image %s", m->subpath, m->source);
+	if (umount2(s->root_path, MNT_DETACH | UMOUNT_NOFOLLOW) && tree >= 0) {
+		err_errno(e, errno, "taking image %s off the rootfs again", m->source);
+		fd_close(&tree);
+	}
+	return tree;
+}
+
+static int do_image(int rootfd, const struct spec *s, const struct spec_mount *m, struct err *e)
+{
+	struct mnt_attr private = { .set = MNT_RDONLY, .propagation = MS_PRIVATE };
+	cleanup_close int tree = -1, to = -1;
+	struct stat from_st, to_st;
+	bool made;
+
+	if (!m->rootfs)
+		return err_kind(e, ERR_INVALID, "an image mount without x-rootfs");
+	tree = image_tree(s, m, e);
+	if (tree < 0)
+		return -1;
+	if (fstat(tree, &from_st))
+		return err_errno(e, errno, "stat of image %s", m->source);
+	to = open_destination(rootfd, m->destination, S_ISDIR(from_st.st_mode), &made, e);
+	if (to < 0 || check_proc(to, tree, m->destination, e))
+		return -1;
+	if (fstat(to, &to_st) || S_ISDIR(from_st.st_mode) != S_ISDIR(to_st.st_mode))
+		return err_errno(e, ENOTDIR, "mount src=%s, dst=%s", m->source, m->destination);
+	if (mnt_setattr(tree, 1, &private) || mnt_attach(tree, to))
+		return err_errno(e, errno, "mount src=%s, dst=%s", m->source, m->destination);
+	return 0;
+}
+
 /* --- one mount ----------------------------------------------------------------------------- */
 
 static int do_mount(int rootfd, const struct spec *s, struct spec_mount *m, struct err *e)
@@ -364,6 +426,8 @@ static int do_mount(int rootfd, const struct spec *s, struct spec_mount *m, stru
 		return do_bind(rootfd, m->source, m->destination, &o, e);
 	if (!*m->type)
 		return err_kind(e, ERR_INVALID, "it has no type");
+	if (!strcmp(m->type, "image"))
+		return do_image(rootfd, s, m, e);
 	if (!strcmp(m->type, "cgroup") || !strcmp(m->type, "cgroup2"))
 		return cgroupfs_mount(rootfd, m->destination, o.attr.set | o.rattr.set, e);
 	if (!do_fs(rootfd, m, &o, e))

@@ -42,7 +42,8 @@
  *		process.user; null or absent: process.user holds
  *  "group_add": [names or numbers] added to its groups
  *
- * Beyond OCI, linux.devices[] may have "x-source": the device's path outside, where it differs.
+ * Beyond OCI, linux.devices[] may have "x-source": the device's path outside, where it differs; and a
+ * mount of type "image" has "x-rootfs", what layer_describe() gave, and perhaps "x-subpath".
  * An rlimit or other number of -1 means unlimited.
  */
 
@@ -162,6 +163,7 @@ json_t *runtime_default_caps(void);	      /* ["CAP_CHOWN", …] the 14 */
 json_t *runtime_all_caps(void);	      /* all this kernel has and we hold */
 json_t *runtime_masked_paths(void);
 json_t *runtime_readonly_paths(void);
+int rlimit_number(const char *name); /* RLIMIT_… of "RLIMIT_NOFILE", or -1 */
 int signal_number(const char *name); /* "SIGTERM", "TERM", "15", "RTMIN+1" -> number, or -1 */
 
 #endif

@@ -73,7 +73,11 @@ static int parse_action(const char *name, int64_t errno_ret, uint32_t *action, s
 			return 0;
 		}
 	}
-	return err_kind(e, ERR_INVALID, "invalid argument: unknown action \"%s\"", name);
+	/* Docker passes it on, and runc says: */
+	return err_kind(e, ERR_INVALID,
+		"failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
+		"create failed: string %s is not a valid action for seccomp",
+		name);
 }
 
 static int parse_op(const char *name)
@@ -141,6 +145,9 @@ static int parse_rule(const json_t *j, struct rule *r, struct err *e)
 	const json_t *with = json_obj(j, "includes"), *without = json_obj(j, "excludes");
 	const char *min = json_str(with, "minKernel", NULL);
 
+	if (*json_str(j, "name", "") && json_array_size(json_arr(j, "names")))
+		return err_kind(e, ERR_INVALID,
+			"both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'");
 	r->names = json_arr(j, "names") ? joined(json_arr(j, "names")) : xstrdup(json_str(j, "name", NULL));
 	r->with_caps = joined(json_arr(with, "caps"));
 	r->without_caps = joined(json_arr(without, "caps"));
@@ -203,6 +210,10 @@ static int profile_from_json(const json_t *j, struct profile *p, struct err *e)
 	if (parse_action(json_str(j, "defaultAction", ""), json_int(j, "defaultErrnoRet", EPERM),
 		    &p->default_action, e))
 		return -1;
+	if (json_array_size(json_arr(j, "architectures")) && json_array_size(json_arr(j, "archMap")))
+		return err_kind(e, ERR_INVALID,
+			"both 'architectures' and 'archMap' are specified in the seccomp profile, use either "
+			"'architectures' or 'archMap'");
 	if (json_array_size(list) > RULES_MAX)
 		return err_kind(e, ERR_INVALID, "%zu rules, %d are possible", json_array_size(list),
 			RULES_MAX);
@@ -502,7 +513,7 @@ int seccomp_compile(int cachefd, const char *cache_path, const json_t *profile, 
 			profile_default(&p);
 		else if (profile_from_json(profile, &p, e)) {
 			profile_release(&p);
-			return err_wrap(e, "seccomp profile");
+			return -1;
 		}
 		rc = compile(&p, caps, &program, e);
 		profile_release(&p);

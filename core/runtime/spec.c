@@ -11,6 +11,7 @@
  *   A missing member, null, and a default mean the same, as in Go, which wrote the format.
  */
 #include "runtime/spec.h"
+#include "runtime/runtime.h"
 #include "base/fs.h"
 #include "runtime/caps.h"
 
@@ -287,8 +288,10 @@ static int parse_mounts(const json_t *o, struct spec *s, struct err *e)
 		if (!json_is_object(v))
 			return bad(e, "mounts", "list of objects");
 		if (get_text(v, "destination", &m->destination, e) || get_text(v, "type", &m->type, e) ||
-			get_text(v, "source", &m->source, e) || get_strv(v, "options", &m->options, e))
+			get_text(v, "source", &m->source, e) || get_strv(v, "options", &m->options, e) ||
+			get_text(v, "x-subpath", &m->subpath, e))
 			return err_wrap(e, "mounts");
+		m->rootfs = json_obj(v, "x-rootfs");
 		if (*m->destination != '/' || strlen(m->destination) >= PATH_MAX)
 			return err_kind(e, ERR_INVALID,
 				"mount destination %.256s is no absolute path", m->destination);

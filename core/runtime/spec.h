@@ -48,6 +48,8 @@ struct spec_mount {
 	const char *destination; /* absolute, inside */
 	const char *type, *source; /* "" if absent */
 	char **options;		 /* NULL-terminated, or NULL */
+	const json_t *rootfs;	 /* "x-rootfs": for rootfs_mount(), or NULL */
+	const char *subpath;	 /* "x-subpath" of that, "" if absent */
 	int seal_fd;		 /* mounts.c: a tmpfs that becomes read-only later, or -1 */
 };
 
@@ -94,8 +96,5 @@ void spec_process_release(struct spec_process *p);
 
 /* Only the namespaces: flags to make, and the path of the pid namespace to enter ("" if none). */
 int spec_namespaces(const json_t *config, uint64_t *make, const char **pid_path, struct err *e);
-
-/* RLIMIT_… of "RLIMIT_NOFILE", or -1. */
-int rlimit_number(const char *name);
 
 #endif

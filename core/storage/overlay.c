@@ -74,6 +74,8 @@ static int add_all(const json_t *desc, struct fds *f, struct buf *options, struc
 		if (add_dir(f, path ? path : "", i ? ":" : ",lowerdir=", options, e))
 			return -1;
 	}
+	if (!json_str(desc, "upper", NULL)) /* an image to look at: layer_describe() */
+		return 0;
 	if (add_dir(f, json_str(desc, "upper", ""), ",upperdir=", options, e) ||
 		add_dir(f, json_str(desc, "work", ""), ",workdir=", options, e))
 		return -1;

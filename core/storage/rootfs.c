@@ -8,6 +8,7 @@
  *   the layers' own files each time: they never change.
  */
 #include "storage/driver.h"
+#include "storage/lookup.h"
 #include "storage/tree.h"
 #include "base/fs.h"
 
@@ -132,6 +133,44 @@ json_t *rootfs_describe(struct store *s, const char *id, struct err *e)
 	s->driver->describe(path, &r.lowers, desc);
 	rootfs_close(&r);
 	return desc;
+}
+
+json_t *layer_describe(struct store *s, const char *chain, struct err *e)
+{
+	struct lowers l;
+	json_t *desc;
+
+	if (s->driver != &overlay_driver) {
+		err_kind(e, ERR_NOT_SUPPORTED, "the storage driver %s cannot mount an image without a container",
+			s->driver->name);
+		return NULL;
+	}
+	if (layer_lowers(s, chain, &l, e))
+		return NULL;
+	desc = json_object();
+	json_set_str(desc, "driver", s->driver->name);
+	s->driver->describe("", &l, desc);
+	json_object_del(desc, "upper");
+	json_object_del(desc, "work");
+	json_array_remove(json_arr(desc, "lower"), l.n - 1); /* the init layer: this is no container */
+	lowers_release(&l);
+	return desc;
+}
+
+bool rootfs_has_file(struct store *s, const char *id, const char *path)
+{
+	struct lookup *l = NULL;
+	struct rootfs r;
+	struct stat st;
+	bool file = false;
+
+	if (rootfs_open(s, id, &r, NULL))
+		return false;
+	l = lookup_open(&r.lowers, NULL);
+	file = l && lookup_stat(l, path, &st) && S_ISREG(st.st_mode);
+	lookup_close(l);
+	rootfs_close(&r);
+	return file;
 }
 
 int rootfs_usage(struct store *s, const char *id, int64_t *bytes, int64_t *inodes, struct err *e)

@@ -141,6 +141,13 @@ int rootfs_remove(struct store *s, const char *id, struct err *e);
  * "tree":"/…"}.  A caller may add "volatile":true where nothing written needs to survive a crash of
  * the machine (--rm): overlayfs then does not write out the whole file system when it is unmounted. */
 json_t *rootfs_describe(struct store *s, const char *id, struct err *e);
+/* How to mount an image as it is, for reading, without a container: an object for rootfs_mount(). The
+ * layers have to be pinned for as long as it is used.  overlayfs wants two of them: where "lower" has
+ * fewer, the caller adds an empty directory.  ERR_NOT_SUPPORTED with a driver other than overlay2. */
+json_t *layer_describe(struct store *s, const char *chain, struct err *e);
+/* Is there a regular file of that name ("a/b", no symlinks on the way) in a root filesystem that was
+ * not mounted yet? */
+bool rootfs_has_file(struct store *s, const char *id, const char *path);
 /**
  * rootfs_mount() - Mount a described root filesystem in the calling process's mount namespace
  * @target:	Directory to mount on

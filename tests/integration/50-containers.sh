@@ -158,7 +158,7 @@ uid=1234 gid=55 groups=55
 /tmp" docker exec -e MINE=1 -u 1234:55 -w /tmp e1 sh -c 'echo $FROM $MINE $HOME; id; pwd'
 check_out "exec -i" "ping" bash -c "echo ping | $docker_cli -H unix://$xdg/docker.sock exec -i e1 cat"
 check_out "exec sees the container's processes" "sleep 1000" docker exec e1 sh -c 'tr "\0" " " < /proc/1/cmdline | sed "s/ $//"'
-check_out "exec --privileged" "0" docker exec --privileged e1 sh -c 'awk "/Seccomp:/ {print \$2}" /proc/self/status'
+check_out "exec --privileged has the container's own filter" "2" docker exec --privileged e1 sh -c 'awk "/Seccomp:/ {print \$2}" /proc/self/status'
 check_has "exec: no such user" "unable to find user nobody-here" docker exec -u nobody-here e1 true
 docker exec -d e1 sh -c 'echo done > /tmp/mark'
 until docker exec e1 test -s /tmp/mark; do :; done
@@ -195,6 +195,11 @@ docker run --rm -v named:/x bb mkdir -p /x/sub/dir
 check_out "a subpath of a volume" "dir" docker run --rm --mount type=volume,source=named,target=/s,volume-subpath=sub bb ls /s
 docker run --rm -v named:/x bb ln -s /etc /x/escape
 check_fails "a subpath does not lead out" docker run --rm --mount type=volume,source=named,target=/s,volume-subpath=escape/shadow bb ls /s
+as_user mkdir -p "$test_home/bind/sub"
+check_out "a read-only bind is so all the way down" "" docker run --rm -v /dev:/d:ro bb sh -c 'grep " /d[ /]" /proc/mounts | grep -v " ro,"'
+check_has "--mount type=image" "bin etc Read-only" docker run --rm --mount type=image,source=bb,target=/i bb sh -c 'cd /i && echo $(ls -d bin etc .dockerenv 2>/dev/null; touch x 2>&1 | grep -o Read-only)'
+check_has "part of an image" "group passwd" docker run --rm --mount type=image,source=bb,target=/i,image-subpath=etc bb sh -c 'echo $(ls /i)'
+check_fails "no way out of it" docker run --rm --mount type=image,source=bb,target=/i,image-subpath=bin/../../etc bb true
 check "volume rm" docker volume rm named etc tmpvol plain tv
 
 # --- sharing namespaces ------------------------------------------------------------------------------------------
