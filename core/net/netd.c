@@ -159,6 +159,7 @@ static const struct module netd_module = {
 
 static const struct module *const modules[] = {
 	&netd_module,
+	&relay_module,
 	&dns_module,
 };
 
