@@ -83,7 +83,8 @@ struct filter {
 };
 
 int filter_load(const char *path, struct filter *f, struct err *e);
-/* Become what @p says and exec its command.  Returns only on failure: -1 with @e. */
+/* Become what @p says and exec its command; @rootfd is taken over.  Returns only on failure: -1 with
+ * @e. */
 int process_exec(int rootfd, struct spec_process *p, const struct filter *f,
 	const struct stdio *io, struct err *e);
 /* Full path of a command, as runc looks it up: to free(), or NULL with @e. */

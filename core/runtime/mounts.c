@@ -285,6 +285,10 @@ static int create_fs(const struct spec_mount *m, const char *type, const struct 
 		goto fail;
 	if (*mode && mnt_fsconfig_string(fsfd, "mode", mode))
 		goto fail;
+	/* The file system itself, not only this mount of it: else a container with CAP_SYS_ADMIN could
+	 * mount a new one that is writable (mount_namespaces(7): what is visible must not be more). */
+	if ((o->attr.set | o->rattr.set) & MNT_RDONLY && !starts(type, "tmpfs") && mnt_fsconfig_flag(fsfd, "ro"))
+		goto fail;
 	for (i = 0; i < o->n_data; i++) {
 		if (without_gid && starts(o->data[i], "gid="))
 			continue;

@@ -366,6 +366,7 @@ int process_exec(int rootfd, struct spec_process *p, const struct filter *f,
 	if (prepare(p, io, e))
 		return -1;
 	env = complete_env(rootfd, p);
+	close(rootfd); /* of no more use, but to a "/proc/self/fd/N" as working directory */
 	if (become(p, extra, &caps, e) || enter_cwd(p, e))
 		return -1;
 	path = process_lookup(p->args[0], env, e);

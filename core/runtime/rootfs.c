@@ -21,7 +21,10 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#define PROC_MAGIC 0x9fa0
 
 /* --- masked and read-only paths -------------------------------------------------------------- */
 
@@ -111,6 +114,7 @@ static int sysctl_set(int rootfd, const struct spec_sysctl *c, struct err *e)
 {
 	cleanup_free char *path = NULL;
 	cleanup_close int fd = -1;
+	struct statfs fs;
 
 	/* Root of a user namespace may set it, but the file belongs to root outside. */
 	if (!strcmp(c->name, "kernel.domainname")) {
@@ -124,6 +128,9 @@ static int sysctl_set(int rootfd, const struct spec_sysctl *c, struct err *e)
 	fd = fs_open_in_root(rootfd, path, O_WRONLY, 0);
 	if (fd < 0)
 		return err_errno(e, errno, "open sysctl %s file", c->name);
+	/* What is not on a proc could be anything (CVE-2025-52881). */
+	if (fstatfs(fd, &fs) || fs.f_type != PROC_MAGIC)
+		return err_set(e, 0, "open sysctl %s file: unsafe procfs detected", c->name);
 	if (fd_write_full(fd, c->value, strlen(c->value)))
 		return err_errno(e, errno, "write sysctl %s = %s", c->name, c->value);
 	return 0;

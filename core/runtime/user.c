@@ -3,7 +3,7 @@
  * core/runtime/user.c - "name:group" -> ids, by the container's own passwd and group files
  *
  * Theory of operation
- *   The files are the image's, so hostile: opened beneath its root, only if they are regular
+ *   The files are the container's, so hostile: opened beneath its root, only if they are regular
  *   (a FIFO would hang us), read up to a limit, and parsed as views.
  *
  *   The rules are Docker's.  A number is always an id and needs no entry; a name does.  Without a
@@ -25,19 +25,23 @@
 
 /* --- the files ------------------------------------------------------------------------------- */
 
-/* All of @path, or nothing if it is not there. */
-static int load(int rootfd, const char *path, struct buf *out, struct err *e)
+/* What is in @path, as far as it counts: one that is missing, unreadable, masked or a trap is empty, and
+ * of one that is too long the first lines have to do.  Nothing a container does to its own files may
+ * keep its owner out, who can always name a user by number. */
+static void load(int rootfd, const char *path, struct buf *out)
 {
 	cleanup_close int fd = fs_open_in_root(rootfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	cleanup_free char *text = NULL;
 	struct stat st;
+	ssize_t n;
 
-	if (fd < 0)
-		return 0; /* no such file, or one that cannot be read: as if it were empty */
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return 0; /* masked, or a trap: as if it were empty, too */
-	if (fd_read_all(fd, FILE_MAX, out, e))
-		return err_wrap(e, "%s of the image", path);
-	return 0;
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0)
+		return;
+	n = st.st_size < FILE_MAX ? st.st_size : FILE_MAX;
+	text = xcalloc(1, (size_t)n);
+	n = fd_read_full(fd, text, (size_t)n);
+	if (n > 0)
+		buf_add(out, text, (size_t)n);
 }
 
 /* Next line that is neither empty nor a comment, split at ':'; missing fields are empty. */
@@ -203,8 +207,8 @@ int runtime_user_lookup(int rootfd, const char *text, char *const *group_add,
 	struct lookup l = { .u = u, .e = e };
 
 	memset(u, 0, sizeof(*u));
-	if (load(rootfd, "/etc/passwd", &passwd, e) || load(rootfd, "/etc/group", &group, e))
-		return -1;
+	load(rootfd, "/etc/passwd", &passwd);
+	load(rootfd, "/etc/group", &group);
 	l.passwd = (struct span){ passwd.p, passwd.n };
 	l.group = (struct span){ group.p, group.n };
 	if (!lookup(&l, text, group_add))
@@ -243,8 +247,7 @@ char *user_home(int rootfd, uid_t uid)
 	struct span text, f[FIELDS];
 	uint32_t id;
 
-	if (load(rootfd, "/etc/passwd", &passwd, NULL))
-		return xstrdup("/");
+	load(rootfd, "/etc/passwd", &passwd);
 	text = (struct span){ passwd.p, passwd.n };
 	while (next_entry(&text, f)) {
 		if (f[0].n && get_id(f[2], &id) && id == uid && f[5].n)
