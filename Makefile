@@ -121,6 +121,11 @@ $(OUT)/$(1)/test_%: $(OUT)/$(1)/tests/unit/test_%.o $(OUT)/$(1)/libcoracle.a
 endef
 $(eval $(call variant,obj,$(CC) $(STATIC_LDFLAGS),$(LDLIBS)))
 
+# tests/probes/NAME.c: a program that integration tests run inside a container, of nothing but libc.
+PROBES := $(patsubst tests/probes/%.c,$(OUT)/obj/probe_%,$(wildcard tests/probes/*.c))
+$(OUT)/obj/probe_%: $(OUT)/obj/tests/probes/%.o
+	$(Q)$(CC) $(STATIC_LDFLAGS) -o $@ $^
+
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/obj/%,$(UNIT_C))
 UNIT_ASAN := $(patsubst tests/unit/%.c,$(OUT)/asan/%,$(UNIT_C))
 UNIT_TSAN := $(patsubst tests/unit/%.c,$(OUT)/tsan/%,$(UNIT_C))
@@ -179,9 +184,9 @@ test-tools:
 	@sh build/tools.sh test
 # The tools first, then all that is compiled, then the tests one after the other.
 test: test-tools
-	+@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all $(UNIT) $(UNIT_ASAN) $(OUT)/asan/coracle $(FUZZ)
+	+@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all $(UNIT) $(PROBES) $(UNIT_ASAN) $(OUT)/asan/coracle $(FUZZ)
 	@tests/run $(TESTS)
-test-quick: all $(UNIT)
+test-quick: all $(UNIT) $(PROBES)
 	@tests/run unit static headers quick
 
 # Times and sizes, printed beside their goals; PEER_SOCKET=... adds a real engine and ratios.
