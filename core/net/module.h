@@ -57,8 +57,7 @@ struct module {
 	} ops[16];
 };
 
-extern const struct module relay_module; /* relay.c */
-extern const struct module dns_module;
+extern const struct module relay_module, dns_module, port_module;
 
 /* A socket(2) of the inside: descriptor, O_CLOEXEC (and with @type's other flags), or -1 and errno.  Any
  * thread; some 10 us. */

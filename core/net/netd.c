@@ -161,6 +161,7 @@ static const struct module *const modules[] = {
 	&netd_module,
 	&relay_module,
 	&dns_module,
+	&port_module,
 };
 
 static struct err failures[ARRAY_SIZE(modules)]; /* of start(), each module's; code and text 0: none */

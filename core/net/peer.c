@@ -38,31 +38,24 @@ int peer_parse(const char *ip, uint16_t port, struct peer *p)
 	return 0;
 }
 
-const uint8_t *peer_bytes(const struct peer *p, size_t *n)
+struct inet peer_inet(const struct peer *p)
 {
-	if (p->any.sa_family == AF_INET) {
-		*n = 4;
-		return (const uint8_t *)&p->v4.sin_addr;
-	}
-	*n = 16;
-	return (const uint8_t *)&p->v6.sin6_addr;
-}
+	struct inet out = {.family = p->any.sa_family};
 
-char *peer_ip_text(const struct peer *p, char *out)
-{
-	size_t n;
-	const uint8_t *bytes = peer_bytes(p, &n);
-
-	inet_ntop(p->any.sa_family, bytes, out, PEER_TEXT_MAX);
+	if (out.family == AF_INET)
+		memcpy(out.bytes, &p->v4.sin_addr, sizeof(p->v4.sin_addr));
+	else
+		memcpy(out.bytes, &p->v6.sin6_addr, sizeof(p->v6.sin6_addr));
 	return out;
 }
 
 char *peer_text(const struct peer *p, char *out)
 {
-	char ip[PEER_TEXT_MAX];
+	struct inet addr = peer_inet(p);
+	char ip[INET_TEXT];
 
-	peer_ip_text(p, ip);
-	snprintf(out, PEER_TEXT_MAX, p->any.sa_family == AF_INET ? "%.45s:%u" : "[%.45s]:%u", ip, peer_port(p));
+	inet_format(&addr, ip);
+	snprintf(out, PEER_TEXT_MAX, addr.family == AF_INET ? "%s:%u" : "[%s]:%u", ip, peer_port(p));
 	return out;
 }
 

@@ -5,6 +5,8 @@
 #ifndef NET_PEER_H
 #define NET_PEER_H
 
+#include "net/inet.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,13 +29,10 @@ struct peer {
 int peer_parse(const char *ip, uint16_t port, struct peer *p);
 /* "192.0.2.1:80", "[::1]:80"; @out holds PEER_TEXT_MAX bytes and is returned. */
 char *peer_text(const struct peer *p, char *out);
-/* The address alone. */
-char *peer_ip_text(const struct peer *p, char *out);
 uint16_t peer_port(const struct peer *p);
 void peer_set_port(struct peer *p, uint16_t port);
 bool peer_eq(const struct peer *a, const struct peer *b); /* address, zone and port */
-/* The bytes of the address, 4 or 16, in network order. */
-const uint8_t *peer_bytes(const struct peer *p, size_t *n);
+struct inet peer_inet(const struct peer *p); /* the address alone */
 bool peer_is_loopback(const struct peer *p);
 bool peer_is_any(const struct peer *p); /* 0.0.0.0 or :: */
 

@@ -52,9 +52,12 @@ struct port_target {
  * Return: a descriptor, or -1 with @e->code EADDRINUSE, EACCES (privileged), EADDRNOTAVAIL, …
  */
 int port_bind(struct port *p, struct err *e);
+/* The same with a socket made by @make, as socket(2): a descriptor, or -1 and errno. */
+int port_open(struct port *p, int (*make)(int family, int type, int protocol));
 
-/* Hand a bound socket (borrowed) to netd.  One that netd holds under this name is replaced: its
- * connections live on.  0, or -1 with @e. */
+/* Hand a bound socket (borrowed) to netd; -1: netd holds it, and only leads it elsewhere (ERR_NOT_FOUND:
+ * it does not).  A socket that netd holds under this name is replaced, and its connections are closed.
+ * 0, or -1 with @e. */
 int port_publish(struct netd *netd, const struct port *p, const struct port_target *to, int fd,
 	struct err *e);
 
