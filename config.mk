@@ -34,7 +34,7 @@ DEBIAN_SUITE = trixie
 # A patch that Debian no longer serves is looked for here: PATCH_URL/SOURCE/VERSION/debian/patches
 PATCH_URL = https://sources.debian.org/data/main
 
-LIBS = musl libseccomp bearssl zlib jansson
+LIBS = musl libseccomp bearssl zlib zstd jansson
 
 # musl: the C library.  Links statically without surprises (no NSS, no dlopen, no locale
 # files), starts in well under a millisecond, and costs 600 KB where glibc takes 2 MB.
@@ -86,6 +86,17 @@ zlib_DEB_VERSION = 1:1.3.dfsg+really1.3.1-1
 zlib_DEB_FILE = zlib_1.3.dfsg+really1.3.1.orig.tar.gz
 zlib_DEB_SHA256 = 60dd315c07f616887caa029408308a018ace66e3d142726a97db164b3b8f69fb
 zlib_PATCHES =
+
+# zstd: layers that newer builders compress with it; only its decoder is built (90 KB of the program).
+# Debian takes some tests out of the archive.
+zstd_VERSION = 1.5.7
+zstd_URL = https://github.com/facebook/zstd/releases/download/v1.5.7/zstd-1.5.7.tar.gz
+zstd_SHA256 = eb33e51f49a15e023950cd7825ca74a4a2b43db8354825ac24fc1b7ee09e6fa3
+zstd_DEB = libzstd
+zstd_DEB_VERSION = 1.5.7+dfsg-1
+zstd_DEB_FILE = libzstd_1.5.7+dfsg.orig.tar.xz
+zstd_DEB_SHA256 = 0c092ef267edce57ba7f3f2645c861f72eaf5e76273c6c3632869423464b90a5
+zstd_PATCHES =
 
 # jansson: JSON of the API, of manifests and of our own state files.
 jansson_VERSION = 2.14

@@ -22,6 +22,7 @@ LIB := $(PREFIX)/lib
 seccomp_DIR := $(SRC)/libseccomp
 bearssl_DIR := $(SRC)/bearssl
 z_DIR := $(SRC)/zlib
+zstd_DIR := $(SRC)/zstd
 jansson_DIR := $(SRC)/jansson
 
 COMMON_CFLAGS := -O2 -g1 -pipe -ffunction-sections -fdata-sections -fstack-protector-strong \
@@ -114,6 +115,9 @@ $(eval $(call lib,seccomp,src/api.c src/system.c src/helper.c src/hash.c src/db.
 $(eval $(call lib,bearssl,src/*.c src/*/*.c,-I$(bearssl_DIR)/src -I$(bearssl_DIR)/inc -O3,inc/*.h))
 $(eval $(call lib,z,adler32.c compress.c crc32.c deflate.c infback.c inffast.c inflate.c inftrees.c \
 	trees.c uncompr.c zutil.c,-O3 -DHAVE_UNISTD_H=1 -DHAVE_HIDDEN=1 -D_LARGEFILE64_SOURCE=1,zlib.h zconf.h))
+$(eval $(call lib,zstd,lib/common/debug.c lib/common/entropy_common.c lib/common/error_private.c \
+	lib/common/fse_decompress.c lib/common/xxhash.c lib/common/zstd_common.c lib/decompress/*.c,\
+	-O3 -DZSTD_DISABLE_ASM=1 -DZSTD_LEGACY_SUPPORT=0 -DZSTD_NO_TRACE=1 -DXXH_NAMESPACE=ZSTD_,lib/zstd.h lib/zstd_errors.h))
 $(eval $(call lib,jansson,src/*.c,-DHAVE_CONFIG_H=1 -I$(jansson_DIR)/src,src/jansson.h src/jansson_config.h,\
 	$(jansson_DIR)/src/jansson_config.h $(jansson_DIR)/src/jansson_private_config.h))
 
@@ -146,6 +150,6 @@ $(OBJ)/$(NAME)/%.o: $(DIR)/%.c
 	@$(CC) $(SPECS) $(COMMON_CFLAGS) $(FLAGS) -I$(DIR) -I$(INC) -c -o $@ $<
 endif
 
-$(PREFIX)/.done: $(LIB)/libseccomp.a $(LIB)/libbearssl.a $(LIB)/libz.a $(LIB)/libjansson.a
+$(PREFIX)/.done: $(LIB)/libseccomp.a $(LIB)/libbearssl.a $(LIB)/libz.a $(LIB)/libzstd.a $(LIB)/libjansson.a
 	@rm -rf $(OBJ)
 	@touch $@

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/storage/inflate.c - decompression, told by magic: gzip (all members) or plain
+ * core/storage/inflate.c - decompression, told by magic: gzip (all members), zstd (all frames) or plain
  *
  * Theory of operation
  *   The first bytes decide.  A gzip file is a row of members, each with its own checksum (RFC
@@ -8,28 +8,38 @@
  *   (tape blocks, signatures): it is read to its end, so that a digest over the input covers
  *   it, and dropped, as gzip(1) does.
  *
+ *   A zstd file is a row of frames (RFC 8878, 3.1), some of which hold no data and are skipped; each may
+ *   have a checksum.  Behind the last one nothing may follow.
+ *
+ *   xz and bzip2 are no formats of layers; people have root filesystems in them, though.  They are
+ *   refused with what to type instead.
+ *
  *   Large reads are inflated straight into the caller's memory, small ones go through a buffer.
- *   Memory is the window and two buffers, whatever the input claims.
+ *   Memory is the window and two buffers, whatever the input claims; zstd's window is bounded by
+ *   ZSTD_WINDOW_LOG.
  */
 #include "storage/tar.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #define IN_SIZE 65536
 #define OUT_SIZE 65536
 #define MAGIC_LEN 6
 #define GZIP_WINDOW (15 + 16) /* 32 KiB, gzip framing only */
+#define ZSTD_WINDOW_LOG 27    /* 128 MiB, as zstd(1) accepts; compressors use 8 MiB unless told otherwise */
 
-enum format { FMT_UNKNOWN, FMT_PLAIN, FMT_GZIP, FMT_END };
+enum format { FMT_UNKNOWN, FMT_PLAIN, FMT_GZIP, FMT_ZSTD, FMT_END };
 
 struct inflater {
 	struct stream s;
 	struct stream *in;
 	enum format format;
-	bool in_eof, between; /* between members */
+	bool in_eof, between; /* between members or frames */
 	z_stream z;	      /* valid while FMT_GZIP */
+	ZSTD_DStream *zstd;   /* or NULL */
 	unsigned char in_buf[IN_SIZE];
 	size_t in_at, in_len;
 	unsigned char out_buf[OUT_SIZE];
@@ -71,33 +81,51 @@ static bool is_gzip(const struct inflater *i)
 	return starts(i, "\x1f\x8b\x08", 3);
 }
 
-static int detect(struct inflater *i, struct err *e)
+/* A frame, or one that is skipped: zstd:chunked begins with such. */
+static bool is_zstd(const struct inflater *i)
+{
+	return starts(i, "\x28\xb5\x2f\xfd", 4) ||
+	       (in_left(i) >= 4 && (i->in_buf[i->in_at] & 0xf0) == 0x50 &&
+		       !memcmp(i->in_buf + i->in_at + 1, "\x2a\x4d\x18", 3));
+}
+
+static int refuse_foreign(const struct inflater *i, struct err *e)
 {
 	static const struct {
 		char magic[MAGIC_LEN + 1];
 		size_t n;
 		const char *name;
 	} foreign[] = {
-		{ "\x28\xb5\x2f\xfd", 4, "zstd" },
 		{ "\xfd" "7zXZ", 6, "xz" },
 		{ "BZh", 3, "bzip2" },
 	};
 	size_t k;
 
-	if (fill(i, MAGIC_LEN, e))
+	for (k = 0; k < ARRAY_SIZE(foreign); k++)
+		if (starts(i, foreign[k].magic, foreign[k].n))
+			return err_kind(e, ERR_NOT_SUPPORTED, "the archive is compressed with %s, which is not known here "
+				"(gzip and zstd are): unpack it on the way, %s -dc FILE | docker import -", foreign[k].name,
+				foreign[k].name);
+	return 0;
+}
+
+static int detect(struct inflater *i, struct err *e)
+{
+	if (fill(i, MAGIC_LEN, e) || refuse_foreign(i, e))
 		return -1;
-	if (!is_gzip(i)) {
-		for (k = 0; k < ARRAY_SIZE(foreign); k++)
-			if (starts(i, foreign[k].magic, foreign[k].n))
-				return err_kind(e, ERR_NOT_SUPPORTED,
-					"the archive is compressed with %s: only gzip and none are known",
-					foreign[k].name);
+	if (is_gzip(i)) {
+		if (inflateInit2(&i->z, GZIP_WINDOW) != Z_OK)
+			return err_set(e, ENOMEM, "preparing to inflate");
+		i->format = FMT_GZIP;
+	} else if (is_zstd(i)) {
+		i->zstd = ZSTD_createDStream();
+		if (!i->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(i->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
+			return err_set(e, ENOMEM, "preparing to decompress");
+		i->format = FMT_ZSTD;
+		i->between = true;
+	} else {
 		i->format = FMT_PLAIN;
-		return 0;
 	}
-	if (inflateInit2(&i->z, GZIP_WINDOW) != Z_OK)
-		return err_set(e, ENOMEM, "preparing to inflate");
-	i->format = FMT_GZIP;
 	return 0;
 }
 
@@ -165,14 +193,43 @@ static ssize_t inflate_into(struct inflater *i, void *p, size_t n, struct err *e
 	return (ssize_t)(n - i->z.avail_out);
 }
 
-static ssize_t read_gzip(struct inflater *i, void *p, size_t n, struct err *e)
+static ssize_t decompress_into(struct inflater *i, void *p, size_t n, struct err *e)
+{
+	ZSTD_outBuffer out = { p, n, 0 };
+	ZSTD_inBuffer in;
+	size_t rc;
+
+	while (!out.pos) {
+		if (fill(i, 1, e))
+			return -1;
+		/* Output may be waiting inside where there is no more input. */
+		if (!in_left(i) && i->between)
+			return 0;
+		in = (ZSTD_inBuffer){ i->in_buf + i->in_at, in_left(i), 0 };
+		rc = ZSTD_decompressStream(i->zstd, &out, &in);
+		i->in_at += in.pos;
+		if (ZSTD_isError(rc))
+			return err_kind(e, ERR_INVALID, "bad zstd data: %s", ZSTD_getErrorName(rc));
+		i->between = !rc;
+		if (rc && !out.pos && !in_left(i) && i->in_eof)
+			return err_kind(e, ERR_INVALID, "unexpected EOF: the compressed data is cut short");
+	}
+	return (ssize_t)out.pos;
+}
+
+static ssize_t expand_into(struct inflater *i, void *p, size_t n, struct err *e)
+{
+	return i->format == FMT_ZSTD ? decompress_into(i, p, n, e) : inflate_into(i, p, n, e);
+}
+
+static ssize_t read_packed(struct inflater *i, void *p, size_t n, struct err *e)
 {
 	ssize_t got;
 
 	if (i->out_at == i->out_len) {
 		if (n >= OUT_SIZE / 2)
-			return inflate_into(i, p, n, e);
-		got = inflate_into(i, i->out_buf, OUT_SIZE, e);
+			return expand_into(i, p, n, e);
+		got = expand_into(i, i->out_buf, OUT_SIZE, e);
 		if (got <= 0)
 			return got;
 		i->out_at = 0;
@@ -197,7 +254,7 @@ static ssize_t inflater_read(struct stream *s, void *p, size_t n, struct err *e)
 		return read_plain(i, p, n, e);
 	if (i->format == FMT_END && i->out_at == i->out_len)
 		return 0;
-	return read_gzip(i, p, n, e);
+	return read_packed(i, p, n, e);
 }
 
 struct inflater *inflater_new(struct stream *in)
@@ -220,5 +277,6 @@ void inflater_free(struct inflater *i)
 		return;
 	if (i->format == FMT_GZIP)
 		inflateEnd(&i->z);
+	ZSTD_freeDStream(i->zstd);
 	free(i);
 }

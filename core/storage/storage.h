@@ -95,8 +95,8 @@ struct layer_draft {
 /**
  * layer_unpack() - Unpack one layer archive into a new draft
  * @parent:	Chain id it goes on top of, or NULL; needed by drivers that copy
- * @fd:		The archive, a file, pipe or socket read to its end: gzip or plain tar, told by magic
- *		(zstd later), borrowed
+ * @fd:		The archive, a file, pipe or socket read to its end: a tar, plain or with gzip or
+ *		zstd, told by magic, borrowed
  * @max:	Ceiling for unpacked content, bytes (0: what the file system has)
  * @d:		Filled in; commit or discard it
  *

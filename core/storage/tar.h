@@ -121,7 +121,7 @@ int tar_write_end(struct tar_writer *w, struct err *e); /* two zero blocks, flus
 int tar_pack_tree(struct tar_writer *w, int dirfd, const char *path, const char *name, bool overlay,
 	struct err *e);
 
-/* --- decompression, told by magic: gzip (all members) or plain --- */
+/* --- decompression, told by magic: gzip (all members), zstd (all frames) or plain --- */
 struct inflater;
 struct inflater *inflater_new(struct stream *in); /* borrows @in */
 struct stream *inflater_stream(struct inflater *i);

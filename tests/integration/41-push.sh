@@ -113,6 +113,19 @@ docker pull -q "$reg/t/oci:1" >/dev/null
 docker tag "$reg/t/oci:1" "$reg/t/oci-again:1"
 check "push what came as OCI" docker push -q "$reg/t/oci-again:1"
 check "its manifest is the very one" cmp <(manifest "$reg" t/oci 1) <(manifest "$reg" t/oci-again 1)
+seq 300000 >"$work/one/numbers"
+tar -C "$work/one" -cf "$TEST_TMP/zstd.tar" .
+python3 "$top/tests/lib/mkimage.py" "$TEST_TMP/zstd-image.tar" t/zstd:1 "$TEST_TMP/zstd.tar"
+skopeo copy -q --insecure-policy --dest-tls-verify=false --format oci --dest-compress-format zstd \
+	"docker-archive:$TEST_TMP/zstd-image.tar" "docker://$reg/t/zstd:1"
+check_has "layers may be zstd" "tar+zstd" manifest "$reg" t/zstd 1
+docker rmi -f $(docker images -q | sort -u) >/dev/null
+check "pull them" docker pull -q "$reg/t/zstd:1"
+docker save -o "$test_home/zstd.tar" "$reg/t/zstd:1"
+check "they are what they were" cmp "$TEST_TMP/zstd.tar" <(tar -xOf "$test_home/zstd.tar" "blobs/sha256/$(sha256sum <"$TEST_TMP/zstd.tar" | cut -d' ' -f1)")
+docker tag "$reg/t/zstd:1" "$reg/t/zstd-again:1"
+docker push -q "$reg/t/zstd-again:1" >/dev/null
+check "and stay so when pushed" cmp <(manifest "$reg" t/zstd 1) <(manifest "$reg" t/zstd-again 1)
 check "skopeo takes what we pushed" skopeo copy -q --insecure-policy --src-tls-verify=false "docker://$reg/t/other:2" "dir:$TEST_TMP/dir"
 
 # --- a line that breaks ------------------------------------------------------------------------------------------

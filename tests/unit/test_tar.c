@@ -552,9 +552,53 @@ TEST(inflate_bad)
 	CHECK_INT(inflate_all(&in, 512, &out, &e), -1);
 	CHECK(strstr(e.msg, "bad gzip data"));
 	buf_reset(&in);
-	buf_add(&in, "\x28\xb5\x2f\xfd rest", 9);
+	buf_add(&in, "\xfd" "7zXZ\0\0", 7);
 	CHECK_INT(inflate_all(&in, 512, &out, &e), -1);
-	CHECK(strstr(e.msg, "zstd"));
+	CHECK(strstr(e.msg, "xz -dc FILE | docker import -"));
+	buf_release(&in);
+	buf_release(&out);
+}
+
+/* A frame that is skipped, one with a checksum, one more: as zstd(1) wrote them. */
+static const char zstd_frames[] =
+	"\x5a\x2a\x4d\x18\x04\x00\x00\x00\x6e\x6f\x74\x65\x28\xb5\x2f\xfd"
+	"\x04\x58\x8d\x00\x00\x58\x73\x6f\x6d\x65\x20\x74\x65\x78\x74\x2c"
+	"\x20\x01\x00\xa6\x8b\x17\x58\xa7\xae\xb2\x28\xb5\x2f\xfd\x04\x58"
+	"\x21\x00\x00\x6d\x6f\x72\x65\xf4\xc8\xfb\x27";
+#define ZSTD_FIRST 12 /* where the first frame with data begins */
+#define ZSTD_SECOND 42
+
+TEST(inflate_zstd)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t chunks[] = { 1, 7, 512, 100000 }, n, i;
+
+	buf_add(&in, zstd_frames, sizeof(zstd_frames) - 1);
+	for (i = 0; i < ARRAY_SIZE(chunks); i++) {
+		buf_reset(&out);
+		CHECK_OK(e, inflate_all(&in, chunks[i], &out, &e));
+		CHECK_STR(out.p, "some text, some text, some textmore");
+	}
+	for (n = ZSTD_FIRST + 4; n < in.n; n++) {
+		struct buf cut = { in.p, n, 0 };
+
+		buf_reset(&out);
+		if (n != ZSTD_SECOND && (!CHECK_INT(inflate_all(&cut, 512, &out, &e), -1) ||
+						!CHECK(strstr(e.msg, "unexpected EOF"))))
+			printf("  cut at %zu: %s\n", n, e.msg);
+	}
+	in.p[ZSTD_SECOND - 1] ^= 1; /* the checksum */
+	CHECK_INT(inflate_all(&in, 512, &out, &e), -1);
+	CHECK(strstr(e.msg, "bad zstd data"));
+	in.p[ZSTD_SECOND - 1] ^= 1;
+	buf_adds(&in, "tail that is no frame");
+	CHECK_INT(inflate_all(&in, 512, &out, &e), -1);
+	/* A window of more than is allowed: 2 GiB. */
+	buf_reset(&in);
+	buf_add(&in, "\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00", 9);
+	CHECK_INT(inflate_all(&in, 512, &out, &e), -1);
+	CHECK(strstr(e.msg, "bad zstd data"));
 	buf_release(&in);
 	buf_release(&out);
 }
