@@ -187,6 +187,7 @@ static void view_begin(struct container *c)
 	pthread_mutex_lock(&c->lock);
 	c->viewers++;
 	pthread_mutex_unlock(&c->lock);
+	container_settle(c);
 	container_end(c);
 }
 

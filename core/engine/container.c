@@ -34,6 +34,7 @@ struct container *container_new(void)
 	pthread_cond_init(&c->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	c->ctl = -1;
+	c->leaving = -1;
 	c->log_watch = -1;
 	return c;
 }
@@ -42,6 +43,7 @@ static void container_free(struct container *c)
 {
 	pending_free(c->pending);
 	fd_close(&c->ctl);
+	fd_close(&c->leaving);
 	json_decref(c->config);
 	json_decref(c->mounts);
 	json_decref(c->networks);
@@ -279,6 +281,20 @@ void container_begin(struct container *c)
 		pthread_cond_wait(&c->changed, &c->lock);
 	c->busy = true;
 	pthread_mutex_unlock(&c->lock);
+}
+
+void container_settle(struct container *c)
+{
+	struct pollfd p = {.fd = -1, .events = POLLIN};
+
+	pthread_mutex_lock(&c->lock);
+	if (c->leaving >= 0)
+		p.fd = fcntl(c->leaving, F_DUPFD_CLOEXEC, 0);
+	fd_close(&c->leaving);
+	pthread_mutex_unlock(&c->lock);
+	while (p.fd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	fd_close(&p.fd);
 }
 
 void container_end(struct container *c)

@@ -75,6 +75,7 @@ struct container {
 	uint64_t start_time;
 	int ctl;	      /* control descriptor of the monitor, -1: not running */
 	uint64_t watch;	      /* the watcher's entry for ctl */
+	int leaving;	      /* pidfd of its last monitor, which may still unmount its files; -1 */
 	int exit_code;
 	bool oom_killed;
 	bool paused;	      /* its processes are stopped; only while running */
@@ -120,6 +121,8 @@ int container_rename(struct engine *en, struct container *c, const char *name, s
 
 /* Until nobody has its files mounted (archive.c); nobody begins to while an op is going on. */
 void views_wait(struct container *c);
+/* Until what it ran in is unmounted, if it does not run. */
+void container_settle(struct container *c);
 
 void container_begin(struct container *c);
 void container_end(struct container *c);

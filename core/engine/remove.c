@@ -6,7 +6,8 @@
  *   The point of no return is one rename, containers/<id> to tmp/container-<id>: before it the
  *   container is there, after it is gone, even if the deleting that follows is cut short (the
  *   next engine finishes it, see state.c).  Who waits for the removal is told in between: deleting
- *   a few dozen files may take longer on a busy disk than the container's whole life took.
+ *   a few dozen files may take longer on a busy disk than the container's whole life took, so one
+ *   thread does that for all.
  */
 #include "engine/container.h"
 #include "base/fs.h"
@@ -20,11 +21,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BACKLOG_MAX 64 /* removals ahead of the deleting: more wait for it */
+#define DELETE_STACK_KB 64
+
+struct doomed {
+	struct doomed *next;
+	struct engine *en;
+	struct container *c;
+};
+
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t idle;
-	int n; /* removals that still delete */
-} deleting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+	pthread_cond_t idle, shorter;
+	int n;		       /* removals begun and not deleted yet */
+	struct doomed *first, **end;
+	int queued;
+	bool running;	       /* there is a thread that deletes */
+} deleting = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER,
+	.shorter = PTHREAD_COND_INITIALIZER, .end = &deleting.first};
 
 static void count_deleting(int by)
 {
@@ -53,6 +67,59 @@ static void delete_files(struct engine *en, struct container *c)
 		log_err(&e, "removing the files of container %.12s (tried again at the next start)", c->id);
 	else
 		images_unpin(en->images, c->layer);
+}
+
+/* The next one, or NULL and the thread is no longer running. */
+static struct doomed *next_doomed(void)
+{
+	struct doomed *d;
+
+	pthread_mutex_lock(&deleting.lock);
+	d = deleting.first;
+	if (d) {
+		deleting.first = d->next;
+		if (!d->next)
+			deleting.end = &deleting.first;
+		deleting.queued--;
+		pthread_cond_broadcast(&deleting.shorter);
+	} else {
+		deleting.running = false;
+	}
+	pthread_mutex_unlock(&deleting.lock);
+	return d;
+}
+
+static void delete_all(void *arg)
+{
+	struct doomed *d;
+
+	(void)arg;
+	while ((d = next_doomed())) {
+		delete_files(d->en, d->c);
+		container_put(d->c);
+		free(d);
+		count_deleting(-1);
+	}
+}
+
+/* Its files go in a thread, one container after the other: the disk does not get faster by more. */
+static void delete_later(struct engine *en, struct container *c)
+{
+	struct doomed *d = xmalloc(sizeof(*d));
+	bool start;
+
+	*d = (struct doomed){NULL, en, container_ref(c)};
+	pthread_mutex_lock(&deleting.lock);
+	while (deleting.queued >= BACKLOG_MAX)
+		pthread_cond_wait(&deleting.shorter, &deleting.lock);
+	*deleting.end = d;
+	deleting.end = &d->next;
+	deleting.queued++;
+	start = !deleting.running;
+	deleting.running = true;
+	pthread_mutex_unlock(&deleting.lock);
+	if (start && thread_start("delete", delete_all, NULL, DELETE_STACK_KB))
+		delete_all(NULL);
 }
 
 /* It is an op, and does not run. */
@@ -123,9 +190,10 @@ static int remove_container(struct engine *en, struct container *c, const char *
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
 	container_end(c);
-	if (!rc)
-		delete_files(en, c);
-	count_deleting(-1);
+	if (rc)
+		count_deleting(-1);
+	else
+		delete_later(en, c);
 	return rc;
 }
 

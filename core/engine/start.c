@@ -403,6 +403,7 @@ static int start_op(struct engine *en, struct container *c, struct err *e)
 	struct monitor_info info;
 
 	views_wait(c);
+	container_settle(c);
 	ctl = container_mount_volumes(en, c, e);
 	if (!ctl) {
 		ctl = prepare_and_run(&s, &info, &exit_code, e);
@@ -478,11 +479,13 @@ int container_start(struct engine *en, struct container *c, struct err *e)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void read_exit(struct engine *en, struct container *c, struct monitor_exit *x)
+/* *leaving: its monitor, which is still there. */
+static void read_exit(struct engine *en, struct container *c, struct monitor_exit *x, int *leaving)
 {
 	cleanup_close int dirfd = openat(en->execfd, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err e;
 
+	*leaving = monitor_pidfd(dirfd);
 	*x = (struct monitor_exit){.exit_code = 137, .finished_at = clock_real_ns()};
 	if (monitor_read_exit(c->ctl, dirfd, x, &e) == 1)
 		return;
@@ -526,13 +529,16 @@ struct ended {
 	bool auto_remove; /* --rm, and it is not started again */
 };
 
-static struct ended note_exit(struct engine *en, struct container *c, const struct monitor_exit *x)
+static struct ended note_exit(struct engine *en, struct container *c, const struct monitor_exit *x,
+	int leaving)
 {
 	struct ended end = {0};
 
 	pthread_mutex_lock(&c->lock);
 	watch_remove(en, c->watch, c->ctl);
 	fd_close(&c->ctl);
+	fd_close(&c->leaving);
+	c->leaving = leaving;
 	c->watch = 0;
 	c->pid = 0;
 	c->start_time = 0;
@@ -569,9 +575,10 @@ void container_exited(struct engine *en, struct container *c)
 {
 	struct monitor_exit x;
 	struct ended end;
+	int leaving;
 
-	read_exit(en, c, &x);
-	end = note_exit(en, c, &x);
+	read_exit(en, c, &x, &leaving);
+	end = note_exit(en, c, &x, leaving);
 	/* One that goes now needs no state: the monitor's record tells the end until then. */
 	if (!end.auto_remove) {
 		container_save_state(en, c);

@@ -379,6 +379,13 @@ int monitor_freeze(int ctl, bool on, struct err *e)
 
 /* --- the end ------------------------------------------------------------------------------------------ */
 
+int monitor_pidfd(int dirfd)
+{
+	cleanup_json json_t *j = json_load_at(dirfd, "monitor.json", EXIT_MAX, NULL);
+
+	return proc_open((pid_t)json_int(j, "pid", 0), (uint64_t)json_int(j, "start_time", 0));
+}
+
 int monitor_exit_record(int dirfd, struct monitor_exit *x)
 {
 	cleanup_json json_t *j = json_load_at(dirfd, "exit.json", EXIT_MAX, NULL);

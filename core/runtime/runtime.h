@@ -113,6 +113,9 @@ void freeze_undo(int dirfd);
  * or the monitor died.  Then: 1 and @x from the monitor or its exit record; -1 with @e: the monitor
  * died without one (the caller kills what is left: container_kill_rest()). */
 int monitor_read_exit(int ctl, int dirfd, struct monitor_exit *x, struct err *e);
+/* A pidfd of the monitor itself, or -1 if it is gone.  After the end of its process it may still be
+ * unmounting the root file system, which must not be mounted again before. */
+int monitor_pidfd(int dirfd);
 /* Exit record of a monitor that is gone. 0, or -1 if there is none. */
 int monitor_exit_record(int dirfd, struct monitor_exit *x);
 

@@ -110,25 +110,31 @@ def differences(a, b):
 
 
 def quiet():
-    """The counts when nothing changes any more."""
+    """The counts when nothing is being deleted any more, or after SETTLE."""
     call("DELETE", "/containers/%s?force=1" % create())  # a monitor stands ready, now and later
-    return counts()
+    end = time.monotonic() + SETTLE
+    before = None
+    while time.monotonic() < end:
+        try:
+            now = counts()
+        except OSError:
+            continue  # something went while it was looked at
+        if now == before and not now["tmp"]:
+            break
+        before = now
+        time.sleep(0.05)
+    return before
 
 
 def check_left(name, before):
     end = time.monotonic() + SETTLE
-    while True:
-        try:
-            rest = differences(before, quiet())
-        except OSError:
-            rest = {"a process": "went while it was looked at"}
-        if not rest:
-            print("ok - %s: nothing is left" % name)
-            return
-        if time.monotonic() > end:
-            print("not ok - %s: nothing is left: before and after: %s" % (name, str(rest)[:2000]))
-            return
-        time.sleep(0.05)
+    rest = differences(before, quiet())
+    while rest and time.monotonic() < end:
+        rest = differences(before, quiet())
+    if rest:
+        print("not ok - %s: nothing is left: before and after: %s" % (name, str(rest)[:2000]))
+    else:
+        print("ok - %s: nothing is left" % name)
 
 
 # --- what clients do ---------------------------------------------------------------------------------
