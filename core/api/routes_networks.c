@@ -50,39 +50,46 @@ static void create(struct http *h)
 {
 	cleanup_json json_t *body = NULL;
 	struct err e;
+	json_t *j;
 
-	if (!http_body_json(h, false, &body, &e))
-		network_create(http_engine(h), body, &e);
-	http_fail(h, &e);
+	j = http_body_json(h, false, &body, &e) ? NULL : network_create(http_engine(h), body, &e);
+	if (j)
+		http_json(h, 201, j);
+	else
+		http_fail(h, &e);
 }
 
 static void remove_it(struct http *h)
 {
 	struct err e;
 
-	network_remove(http_engine(h), http_var(h, 0), &e);
-	http_fail(h, &e);
+	if (network_remove(http_engine(h), http_var(h, 0), &e))
+		http_fail(h, &e);
+	else
+		http_empty(h, 204);
 }
 
-static void change(struct http *h, bool connect)
+typedef int change_fn(struct engine *en, const char *ref, const json_t *body, struct err *e);
+
+static void change(struct http *h, change_fn *fn)
 {
 	cleanup_json json_t *body = NULL;
 	struct err e;
 
-	if (!http_body_json(h, false, &body, &e))
-		network_connect(http_engine(h), http_var(h, 0),
-			json_string_value(json_get_ci(body, "Container")), connect, &e);
-	http_fail(h, &e);
+	if (http_body_json(h, false, &body, &e) || fn(http_engine(h), http_var(h, 0), body, &e))
+		http_fail(h, &e);
+	else
+		http_empty(h, 200);
 }
 
 static void connect_it(struct http *h)
 {
-	change(h, true);
+	change(h, network_connect);
 }
 
 static void disconnect(struct http *h)
 {
-	change(h, false);
+	change(h, network_disconnect);
 }
 
 static void prune(struct http *h)

@@ -28,6 +28,7 @@ struct container *container_new(void)
 	pthread_condattr_t attr;
 
 	atomic_init(&c->refs, 1);
+	pthread_mutex_init(&c->sandbox, NULL);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -51,6 +52,7 @@ static void container_free(struct container *c)
 	free(c->name);
 	free(c->error);
 	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->sandbox);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

@@ -30,6 +30,8 @@
 
 enum status { ST_CREATED, ST_RUNNING, ST_RESTARTING, ST_EXITED, ST_REMOVING };
 
+struct endpoint; /* network_table.h */
+
 /* A client that attached before the start, or waits for the next one. */
 struct pending {
 	struct pending *next;
@@ -55,11 +57,11 @@ struct container {
 	int64_t asked_for; /* CLOCK_BOOTTIME ns of the request to make it; 0: an earlier engine's */
 	json_t *config;	  /* sparse Config (schema.h), merged with the image's */
 	json_t *mounts;	  /* array of mount points (mounts.h) */
-	json_t *networks; /* name -> sparse endpoint settings */
 
 	char *name; /* without the slash; guarded by en->lock */
 	bool hidden; /* being made: its name is taken, nothing else can be seen; en->lock */
 
+	pthread_mutex_t sandbox; /* held while its endpoints change, kernel and netd included; before lock */
 	pthread_mutex_t lock; /* guards what follows; after en->lock */
 	pthread_cond_t changed; /* CLOCK_MONOTONIC */
 	struct waiter *waiters;
@@ -87,7 +89,9 @@ struct container {
 	int restarting_by_user; /* between the halves of a restart: no --rm */
 	int restart_count;
 	int64_t backoff_ns, restart_at; /* monotonic, 0: none due */
-	char sandbox_id[ID_LEN + 1], endpoint_id[ID_LEN + 1];
+	char sandbox_id[ID_LEN + 1];
+	json_t *networks; /* name -> sparse endpoint settings; replaced in an op, never changed in place */
+	struct endpoint *endpoints; /* of a running one; changed with the sandbox's lock as well */
 	int log_watch; /* inotify watch of its directory while logs are followed, -1 */
 	int followers;
 };

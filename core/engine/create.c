@@ -389,11 +389,27 @@ static void retire_mac(struct request *r, const char *mode)
 		json_object_del(r->config, "MacAddress");
 }
 
+/* Networks may be given by id; they are kept by name. */
+static void name_networks(struct request *r)
+{
+	json_t *named = json_object(), *ep;
+	const char *ref;
+
+	json_object_foreach(r->endpoints, ref, ep) {
+		cleanup_free char *name = network_name(r->en, ref);
+
+		json_object_set(named, name ? name : ref, ep);
+	}
+	json_decref(r->endpoints);
+	r->endpoints = named;
+}
+
 /* The endpoints it gets: what was given, and the one of its mode. */
 static int place_networks(struct request *r, struct err *e)
 {
 	const char *mode = json_str(r->host, "NetworkMode", "bridge"), *mac;
 	json_t *ep, *standard = json_object_get(r->endpoints, "default");
+	cleanup_free char *name = NULL;
 
 	retire_mac(r, mode);
 	mac = json_str(r->config, "MacAddress", "");
@@ -405,12 +421,16 @@ static int place_networks(struct request *r, struct err *e)
 		json_object_clear(r->endpoints);
 		return 0;
 	}
+	name_networks(r);
+	name = network_name(r->en, mode);
+	if (name)
+		mode = name;
 	ep = json_obj(r->endpoints, mode);
 	ep = ep ? json_copy(ep) : json_object();
 	if (*mac)
 		json_set_str(ep, "MacAddress", mac);
 	json_set_new(r->endpoints, mode, ep);
-	return network_check_endpoints(r->endpoints, e);
+	return network_check_endpoints(r->en, r->endpoints, e);
 }
 
 /* --- making it ------------------------------------------------------------------------------ */

@@ -166,6 +166,7 @@ int engine_open(struct engine *en, struct config *config, struct err *e)
 		return err_wrap(e, "opening the engine's state");
 	if (thread_start("seccomp", warm_seccomp, en, WARM_STACK_KB))
 		log_warn("the first container will wait for its seccomp filter: no thread to prepare it");
+	networks_settle(en);
 	containers_resume(en);
 	return 0;
 }

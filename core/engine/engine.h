@@ -26,6 +26,8 @@
 struct container;
 struct exec;
 struct events;
+struct netd;
+struct networks;
 struct volume;
 struct watcher;
 
@@ -50,7 +52,9 @@ struct engine {
 	pthread_mutex_t volumes_lock; /* after en->lock; guards: */
 	struct volume **volumes;
 	size_t n_volumes;
-	json_t *networks; /* name -> network, fixed after engine_open() */
+	struct networks *networks; /* network_table.h */
+	struct netd *netd;	   /* NULL: there is none, and no_netd says why */
+	struct err no_netd;
 };
 
 /* Open the state of @config (taken over), reconnect to living monitors, sort out what a crash left. */

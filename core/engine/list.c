@@ -7,6 +7,7 @@
 #include "engine/links.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
+#include "engine/ports.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,24 +79,6 @@ static char *command_text(const struct container *c)
 	return buf_detach(&b);
 }
 
-static json_t *exposed_ports(const struct container *c)
-{
-	json_t *out = json_array(), *v;
-	const char *key;
-	uint64_t port;
-
-	if (c->status != ST_RUNNING || !json_object_get(c->networks, "bridge"))
-		return out;
-	json_object_foreach(json_obj(c->config, "ExposedPorts"), key, v) {
-		size_t len = strcspn(key, "/");
-
-		if (!parse_u64((struct span){key, len}, 65535, &port))
-			json_array_append_new(out, json_pack("{s:I, s:s}", "PrivatePort", (json_int_t)port, "Type",
-							   key[len] ? key + len + 1 : "tcp"));
-	}
-	return out;
-}
-
 /* The image as the user named it, or its id if the name means another one by now. */
 static const char *image_shown(struct engine *en, const struct container *c)
 {
@@ -121,14 +104,14 @@ static json_t *summary(struct engine *en, struct container *c, const char *name)
 	json_set_str(j, "ImageID", c->image_id);
 	json_set_str(j, "Command", command);
 	json_set_int(j, "Created", c->created / NS_PER_S);
-	json_set_new(j, "Ports", exposed_ports(c));
+	json_set_new(j, "Ports", ports_list(c));
 	json_set_new(j, "Labels", labels ? json_incref(labels) : json_object());
 	json_set_str(j, "State", container_status(c));
 	json_set_str(j, "Status", status);
 	json_set_new(j, "HostConfig", json_pack("{s:s}", "NetworkMode", mode));
 	if (json_obj(c->host, "Annotations"))
 		json_object_set(json_obj(j, "HostConfig"), "Annotations", json_obj(c->host, "Annotations"));
-	json_set_new(j, "NetworkSettings", network_settings_summary(en, c));
+	json_set_new(j, "NetworkSettings", network_settings_summary(c));
 	return j;
 }
 
@@ -281,12 +264,13 @@ static bool match_volume(const json_t *values, const struct container *c)
 
 static bool match_network(struct engine *en, const json_t *values, const struct container *c)
 {
-	const json_t *v, *n;
+	const json_t *v;
 	size_t i;
 
 	json_array_foreach(values, i, v) {
-		n = network_find(en, json_string_value(v));
-		if (json_object_get(c->networks, n ? json_str(n, "Name", "") : json_string_value(v)))
+		cleanup_free char *name = network_name(en, json_string_value(v));
+
+		if (json_object_get(c->networks, name ? name : json_string_value(v)))
 			return true;
 	}
 	return false;

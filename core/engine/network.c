@@ -1,59 +1,315 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/engine/network.c - the three predefined networks
+ * core/engine/network.c - the table of networks, their files and their bridges
  *
  * Theory of operation
- *   en->networks maps names to what inspect shows, without the containers.  It is made once, at
- *   start, and only read then, so it needs no lock.
+ *   A network never changes once it is made: it is entered whole, and taken out whole.  Only which
+ *   addresses are taken, and by how many it is used, changes; that is memory alone, and rebuilt at
+ *   the start from the containers that live (sandbox_adopt()).
+ *
+ *   All bridges are in the inside, netd's network namespace, over a socket that we have opened
+ *   there.  They survive engine and netd; each is made again, or changed, to what its file says
+ *   when an engine starts, and what no file speaks of is removed (networks_settle()).
+ *
+ *   The default bridge is what daemon.json says.  Its id and, as long as that part of daemon.json is
+ *   the same, its subnet stay.
  */
-#include "engine/network.h"
+#include "engine/network_table.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "engine/container.h"
-#include "engine/filter.h"
-#include "engine/schema.h"
+#include "net/netd.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define NETWORK_MAX (1 << 20) /* bytes of a network's file */
 
-/* --- load ----------------------------------------------------------------------------------- */
+/* --- references ------------------------------------------------------------------------------- */
 
-static json_t *options_of_bridge(void)
+struct network *network_ref(struct network *n)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "com.docker.network.bridge.default_bridge", "true",
-		"com.docker.network.bridge.enable_icc", "true", "com.docker.network.bridge.enable_ip_masquerade",
-		"true", "com.docker.network.bridge.host_binding_ipv4", "0.0.0.0",
-		"com.docker.network.bridge.name", "docker0", "com.docker.network.driver.mtu", "1500");
+	atomic_fetch_add(&n->refs, 1);
+	return n;
 }
 
-static json_t *network_new(const char *name, const char *driver)
+void network_put(struct network *n)
 {
-	bool bridge = !strcmp(driver, "bridge");
-	char when[CLOCK_RFC3339_MAX], id[ID_LEN + 1];
-	json_t *ipam;
+	if (!n || atomic_fetch_sub(&n->refs, 1) > 1)
+		return;
+	for (int f = 0; f < FAMILIES; f++)
+		ipam_release(&n->ipam[f]);
+	json_decref(n->doc);
+	json_decref(n->wishes);
+	free(n);
+}
 
-	random_id(id);
-	clock_format(clock_real_ns(), when);
-	ipam = json_pack("{s:s, s:n, s:o?}", "Driver", "default", "Options", "Config",
-		bridge ? json_pack("[{s:s, s:s}]", "Subnet", "172.17.0.0/16", "Gateway", "172.17.0.1") : NULL);
-	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:b, s:b, s:b, s:{s:s}, s:b, s:{}, s:o, s:{}}", "Name",
-		name, "Id", id, "Created", when, "Scope", "local", "Driver", driver, "EnableIPv4", 1, "EnableIPv6",
-		0, "IPAM", ipam, "Internal", 0, "Attachable", 0, "Ingress", 0, "ConfigFrom", "Network", "",
-		"ConfigOnly", 0, "Containers", "Options", bridge ? options_of_bridge() : json_object(), "Labels");
+bool network_is_predefined(const char *name)
+{
+	static const char *const names[] = {"bridge", "host", "none", "default", NULL};
+
+	return str_in(name, names);
+}
+
+static struct network *find(const struct networks *t, const char *ref, struct err *e)
+{
+	struct network *hit = NULL;
+	size_t i, len = strlen(ref);
+
+	for (i = 0; i < t->n; i++)
+		if (!strcmp(t->all[i]->name, ref) || !strcmp(t->all[i]->id, ref))
+			return t->all[i];
+	for (i = 0; len && i < t->n; i++) {
+		if (strncmp(t->all[i]->id, ref, len))
+			continue;
+		if (hit) {
+			err_kind(e, ERR_INVALID, "network %s is ambiguous (%d matches found on ID prefix)", ref, 2);
+			return NULL;
+		}
+		hit = t->all[i];
+	}
+	if (!hit)
+		err_kind(e, ERR_NOT_FOUND, "network %s not found", ref);
+	return hit;
+}
+
+struct network *network_get(struct engine *en, const char *ref, struct err *e)
+{
+	struct network *n;
+
+	pthread_mutex_lock(&en->networks->lock);
+	n = find(en->networks, ref, e);
+	if (n)
+		network_ref(n);
+	pthread_mutex_unlock(&en->networks->lock);
+	return n;
+}
+
+char *network_name(struct engine *en, const char *ref)
+{
+	struct network *n = network_get(en, ref, NULL);
+	char *name = n ? xstrdup(n->name) : NULL;
+
+	network_put(n);
+	return name;
+}
+
+char *network_id(struct engine *en, const char *ref)
+{
+	struct network *n = network_get(en, ref, NULL);
+	char *id = n ? xstrdup(n->id) : NULL;
+
+	network_put(n);
+	return id;
+}
+
+struct network **networks_all(struct engine *en)
+{
+	struct networks *t = en->networks;
+	struct network **all;
+
+	pthread_mutex_lock(&t->lock);
+	all = xcalloc(t->n + 1, sizeof(struct network *));
+	for (size_t i = 0; i < t->n; i++)
+		all[i] = network_ref(t->all[i]);
+	pthread_mutex_unlock(&t->lock);
+	return all;
+}
+
+void networks_free(struct network **all)
+{
+	for (size_t i = 0; all[i]; i++)
+		network_put(all[i]);
+	free(all);
+}
+
+bool network_use(struct engine *en, struct network *n)
+{
+	bool ok;
+
+	pthread_mutex_lock(&en->networks->lock);
+	ok = !n->removed;
+	n->users += ok;
+	pthread_mutex_unlock(&en->networks->lock);
+	return ok;
+}
+
+void network_unuse(struct engine *en, struct network *n)
+{
+	pthread_mutex_lock(&en->networks->lock);
+	n->users--;
+	pthread_mutex_unlock(&en->networks->lock);
+}
+
+static bool name_taken(const struct networks *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (!strcmp(t->all[i]->name, name))
+			return true;
+	return false;
+}
+
+int network_insert(struct engine *en, struct network *n, struct err *e)
+{
+	struct networks *t = en->networks;
+	int rc = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (name_taken(t, n->name)) {
+		rc = err_kind(e, ERR_CONFLICT, "network with name %s already exists", n->name);
+	} else {
+		t->all = xreallocarray(t->all, t->n + 1, sizeof(struct network *));
+		t->all[t->n++] = network_ref(n);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return rc;
+}
+
+void network_take_out(struct engine *en, struct network *n)
+{
+	struct networks *t = en->networks;
+	size_t i;
+
+	pthread_mutex_lock(&t->lock);
+	for (i = 0; i < t->n && t->all[i] != n; i++)
+		;
+	if (i < t->n) {
+		t->all[i] = t->all[--t->n];
+		network_put(n);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+int network_save(struct engine *en, const struct network *n, struct err *e)
+{
+	cleanup_free char *file = xasprintf("networks/%s.json", n->id);
+	cleanup_json json_t *j = json_copy(n->doc);
+	json_t *own = json_object();
+
+	json_set_str(own, "bridge", n->bridge);
+	if (n->wishes)
+		json_object_set(own, "wishes", n->wishes);
+	for (int f = 0; f < FAMILIES; f++) {
+		char gateway[INET_TEXT], via[INET_TEXT];
+
+		if (n->family[f].on)
+			json_set_new(own, f == V4 ? "v4" : "v6", json_pack("{s:b, s:s, s:s}", "asked",
+				n->family[f].asked, "gateway", inet_format(&n->family[f].gateway, gateway),
+				"via", inet_format(&n->family[f].via, via)));
+	}
+	json_set_new(j, "Coracle", own);
+	return json_save_at(en->datafd, file, j, FILE_SYNC, e);
+}
+
+static int read_family(struct network *n, int f, const json_t *own, struct err *e)
+{
+	struct network_family *to = &n->family[f];
+	struct subnet range;
+	bool has_range = false;
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(json_arr(json_obj(n->doc, "IPAM"), "Config"), i, c) {
+		struct subnet s;
+
+		if (subnet_parse(span_of(json_str(c, "Subnet", "")), &s))
+			return err_set(e, 0, "bad subnet '%s'", json_str(c, "Subnet", ""));
+		if (s.addr.family != (f == V4 ? AF_INET : AF_INET6))
+			continue;
+		to->on = true;
+		to->subnet = s;
+		has_range = !subnet_parse(span_of(json_str(c, "IPRange", "")), &range);
+	}
+	if (!to->on)
+		return 0;
+	to->asked = json_bool(own, "asked", false);
+	inet_parse(span_of(json_str(own, "gateway", "")), &to->gateway);
+	inet_parse(span_of(json_str(own, "via", "")), &to->via);
+	ipam_init(&n->ipam[f], &to->subnet, has_range ? &range : NULL);
+	return 0;
+}
+
+/* An option that is there and true, or, absent, @def. */
+static bool option(const json_t *doc, const char *key, bool def)
+{
+	network_go_bool(json_str(json_obj(doc, "Options"), key, ""), &def);
+	return def;
+}
+
+struct network *network_of(const json_t *doc, struct err *e)
+{
+	const json_t *own = json_obj(doc, "Coracle");
+	struct network *n = xcalloc(1, sizeof(*n));
+	int64_t mtu = 1500;
+
+	n->refs = 1;
+	n->doc = json_copy((json_t *)(uintptr_t)doc);
+	json_object_del(n->doc, "Coracle");
+	n->name = json_str(n->doc, "Name", "");
+	n->driver = json_str(n->doc, "Driver", "");
+	snprintf(n->id, sizeof(n->id), "%s", json_str(n->doc, "Id", ""));
+	n->internal = json_bool(n->doc, "Internal", false);
+	n->config_only = json_bool(n->doc, "ConfigOnly", false);
+	n->icc = option(doc, "com.docker.network.bridge.enable_icc", true);
+	parse_i64(span_of(json_str(json_obj(doc, "Options"), "com.docker.network.driver.mtu", "")), 0, 65535, &mtu);
+	n->mtu = mtu ? (unsigned int)mtu : 1500;
+	snprintf(n->bridge, sizeof(n->bridge), "%s", json_str(own, "bridge", ""));
+	n->wishes = json_incref(json_obj(own, "wishes"));
+	if (!is_hex64(n->id) || !*n->name)
+		err_set(e, 0, "it is not what Coracle wrote");
+	else if (n->config_only ||
+		(!read_family(n, V4, json_obj(own, "v4"), e) && !read_family(n, V6, json_obj(own, "v6"), e)))
+		return n;
+	network_put(n);
+	return NULL;
+}
+
+static int reserve(struct network *n, int f, const struct inet *a, struct err *e)
+{
+	if (!a->family || !subnet_contains(&n->family[f].subnet, a))
+		return 0;
+	return ipam_take(&n->ipam[f], a, NULL, e);
+}
+
+int network_reserve(struct network *n, struct err *e)
+{
+	const json_t *c, *v;
+	const char *key;
+	size_t i;
+	int f;
+
+	for (f = 0; f < FAMILIES; f++)
+		if (n->family[f].on && reserve(n, f, &n->family[f].gateway, e))
+			return -1;
+	if (n->config_only)
+		return 0;
+	json_array_foreach(json_arr(json_obj(n->doc, "IPAM"), "Config"), i, c) {
+		json_object_foreach(json_obj(c, "AuxiliaryAddresses"), key, v) {
+			const char *text = json_string_value(v) ? json_string_value(v) : "";
+			struct inet a;
+
+			if (inet_parse(span_of(text), &a))
+				continue;
+			f = a.family == AF_INET ? V4 : V6;
+			if (reserve(n, f, &a, e))
+				return err_wrap(e, "failed to allocate secondary ip address (%s:%s)", key, text);
+		}
+	}
+	return 0;
 }
 
 static void load_one(struct engine *en, int dirfd, const char *file)
 {
-	json_t *j = json_load_at(dirfd, file, NETWORK_MAX, NULL);
-	const char *name = json_str(j, "Name", "");
+	struct err e = ERR_INIT;
+	cleanup_json json_t *j = json_load_at(dirfd, file, NETWORK_MAX, &e);
+	struct network *n = j ? network_of(j, &e) : NULL;
 
-	if (*name && is_hex64(json_str(j, "Id", "")) && !json_object_get(en->networks, name))
-		json_object_set(en->networks, name, j);
-	json_decref(j);
+	if (!n || network_reserve(n, &e) || network_insert(en, n, &e))
+		log_err(&e, "network %s is left out", file);
+	network_put(n);
 }
 
 static int load_all(struct engine *en, struct err *e)
@@ -69,378 +325,215 @@ static int load_all(struct engine *en, struct err *e)
 	if (!d)
 		return err_set(e, errno, "opening networks");
 	while ((de = readdir(d)))
-		if (de->d_name[0] != '.')
+		if (strlen(de->d_name) == ID_LEN + strlen(".json") && !strcmp(de->d_name + ID_LEN, ".json"))
 			load_one(en, dirfd(d), de->d_name);
 	return 0;
 }
 
+/* --- the predefined ones ---------------------------------------------------------------------- */
+
+static int enter(struct engine *en, struct network *n, struct err *e)
+{
+	int rc = network_save(en, n, e) || network_reserve(n, e) || network_insert(en, n, e) ? -1 : 0;
+
+	network_put(n);
+	return rc;
+}
+
+static int make_plain(struct engine *en, const char *name, const char *driver, struct err *e)
+{
+	char when[CLOCK_RFC3339_MAX], id[ID_LEN + 1];
+	cleanup_json json_t *doc = NULL;
+	struct network *n = network_get(en, name, NULL);
+
+	network_put(n);
+	if (n)
+		return 0;
+	random_id(id);
+	doc = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:n, s:n}, s:b, s:b, s:b, s:{s:s}, s:b, s:{}, "
+			"s:{}, s:{}}", "Name", name, "Id", id, "Created", clock_format(clock_real_ns(), when), "Scope",
+		"local", "Driver", driver, "EnableIPv4", 1, "EnableIPv6", 0, "IPAM", "Driver", "default", "Options",
+		"Config", "Internal", 0, "Attachable", 0, "Ingress", 0, "ConfigFrom", "Network", "", "ConfigOnly", 0,
+		"Containers", "Options", "Labels");
+	n = network_of(doc, e);
+	return n ? enter(en, n, e) : -1;
+}
+
+/* The one there is serves, if it was made of the same wishes. */
+static int make_default(struct engine *en, struct err *e)
+{
+	struct network *old = network_get(en, "bridge", NULL), *n = NULL;
+	char id[ID_LEN + 1];
+	json_t *request;
+	struct err why = ERR_INIT;
+
+	random_id(id);
+	if (old)
+		memcpy(id, old->id, sizeof(id));
+	request = network_default_request(en, &why);
+	if (request && old && *old->bridge && json_equal(old->wishes, request)) {
+		json_decref(request);
+		network_put(old);
+		return 0;
+	}
+	if (old)
+		network_take_out(en, old);
+	network_put(old);
+	if (request)
+		n = network_plan(en, request, id, &why);
+	if (n)
+		n->wishes = json_incref(request);
+	json_decref(request);
+	if (n)
+		return enter(en, n, e);
+	if (!*why.msg)
+		return 0; /* none is wanted */
+	*e = why;
+	return err_wrap(e, "making the default bridge");
+}
+
+/* --- the kernel's side ------------------------------------------------------------------------ */
+
+int network_make_bridge(struct engine *en, struct network *n, struct err *e)
+{
+	struct link_bridge b = {.name = n->bridge, .mtu = n->mtu, .mac = {0x02, 0x42}};
+	int rc;
+
+	if (!*n->bridge)
+		return 0;
+	if (!en->netd) {
+		*e = en->no_netd;
+		return -1;
+	}
+	hex_decode((struct span){n->id, 8}, b.mac + 2);
+	for (int f = 0; f < FAMILIES; f++)
+		if (n->family[f].on && n->family[f].gateway.family)
+			b.addr[f] = (struct subnet){n->family[f].gateway, n->family[f].subnet.len};
+	pthread_mutex_lock(&en->networks->kernel);
+	rc = link_bridge_make(&en->networks->inside, &b, &n->bridge_index, e);
+	pthread_mutex_unlock(&en->networks->kernel);
+	return rc;
+}
+
+void network_remove_link(struct engine *en, const char *name)
+{
+	struct err e;
+	int rc;
+
+	if (!*name || !en->netd)
+		return;
+	pthread_mutex_lock(&en->networks->kernel);
+	rc = link_remove(&en->networks->inside, name, &e);
+	pthread_mutex_unlock(&en->networks->kernel);
+	if (rc)
+		log_err(&e, "taking down a network");
+}
+
+static void make_bridges(struct engine *en)
+{
+	struct network **all = networks_all(en);
+	struct err e;
+
+	for (size_t i = 0; all[i]; i++)
+		if (network_make_bridge(en, all[i], &e))
+			log_err(&e, "the bridge of network %s", all[i]->name);
+	networks_free(all);
+}
+
+static void reach_netd(struct engine *en)
+{
+	struct err *e = &en->no_netd;
+
+	en->netd = netd_open(en->execfd, sandboxes_replay, en, e);
+	if (en->netd && nl_open(&en->networks->inside, netd_netns(en->netd), NETLINK_ROUTE, e))
+		en->netd = NULL; /* its thread lives on, without harm */
+	if (!en->netd)
+		log_err(e, "there is no network for containers but the host's");
+}
+
 int networks_load(struct engine *en, struct err *e)
 {
-	static const char *const predefined[][2] = {{"none", "null"}, {"host", "host"}, {"bridge", "bridge"}};
-	size_t i;
-	json_t *n;
-
-	en->networks = json_object();
-	if (load_all(en, e))
+	en->networks = xcalloc(1, sizeof(*en->networks));
+	en->networks->inside = (struct nl)NL_INIT;
+	pthread_mutex_init(&en->networks->lock, NULL);
+	pthread_mutex_init(&en->networks->making, NULL);
+	pthread_mutex_init(&en->networks->kernel, NULL);
+	reach_netd(en);
+	if (load_all(en, e) || make_plain(en, "none", "null", e) || make_plain(en, "host", "host", e) ||
+		make_default(en, e))
 		return -1;
-	for (i = 0; i < ARRAY_SIZE(predefined); i++) {
-		cleanup_free char *file = NULL;
-
-		if (json_object_get(en->networks, predefined[i][0]))
-			continue;
-		n = network_new(predefined[i][0], predefined[i][1]);
-		json_set_new(en->networks, predefined[i][0], n);
-		file = xasprintf("networks/%s.json", json_str(n, "Id", ""));
-		if (json_save_at(en->datafd, file, n, 0, e))
-			return -1;
-	}
+	make_bridges(en);
 	return 0;
 }
 
-/* --- find, list, inspect -------------------------------------------------------------------- */
+/* --- what a crash left ------------------------------------------------------------------------ */
 
-const json_t *network_find(struct engine *en, const char *ref)
+struct link_found {
+	char *name;
+	bool bridge;
+};
+
+struct settling {
+	struct link_found *links; /* all bridges and ports of bridges */
+	size_t n;
+};
+
+static bool is_our_bridge(struct engine *en, const char *name)
 {
-	const json_t *hit = json_object_get(en->networks, ref);
-	const char *key;
-	json_t *n;
+	bool ours = false;
 
-	if (hit || !*ref)
-		return hit;
-	json_object_foreach(en->networks, key, n) {
-		if (strncmp(json_str(n, "Id", ""), ref, strlen(ref)))
-			continue;
-		if (hit)
-			return NULL;
-		hit = n;
-	}
-	return hit;
+	pthread_mutex_lock(&en->networks->lock);
+	for (size_t i = 0; i < en->networks->n; i++)
+		ours |= !strcmp(en->networks->all[i]->bridge, name);
+	pthread_mutex_unlock(&en->networks->lock);
+	return ours;
 }
 
-static int no_such(const char *ref, struct err *e)
-{
-	return err_kind(e, ERR_NOT_FOUND, "network %s not found", ref);
-}
-
-static bool on_network(const struct container *c, const char *name)
-{
-	return (c->status == ST_RUNNING) && json_object_get(c->networks, name);
-}
-
-/* {"<container id>": {"Name", "EndpointID", …}} of those that run. */
-static json_t *network_containers(struct engine *en, const char *name)
+static bool is_living_port(struct engine *en, const char *name)
 {
 	struct container **all = containers_all(en);
-	json_t *out = json_object();
+	bool living = false;
 	size_t i;
 
 	for (i = 0; all[i]; i++) {
-		cleanup_free char *its_name = container_name(en, all[i]);
-
 		pthread_mutex_lock(&all[i]->lock);
-		if (on_network(all[i], name))
-			json_set_new(out, all[i]->id,
-				json_pack("{s:s, s:s, s:s, s:s, s:s}", "Name", its_name, "EndpointID",
-					all[i]->endpoint_id, "MacAddress", "", "IPv4Address", "", "IPv6Address", ""));
+		for (const struct endpoint *ep = all[i]->endpoints; ep; ep = ep->next)
+			living |= !strcmp(ep->port, name);
 		pthread_mutex_unlock(&all[i]->lock);
 	}
 	containers_free(all);
-	return out;
+	return living;
 }
 
-json_t *network_inspect(struct engine *en, const char *ref, const char *scope, struct err *e)
+static void note_link(void *arg, const struct link_seen *l)
 {
-	const json_t *n = network_find(en, ref);
-	json_t *out;
+	struct settling *s = arg;
+	bool bridge = !strcmp(l->kind, "bridge");
 
-	if (!n || (scope && *scope && strcmp(scope, "local"))) {
-		no_such(ref, e);
-		return NULL;
-	}
-	out = json_copy((json_t *)(uintptr_t)n);
-	json_set_new(out, "Containers", network_containers(en, json_str(n, "Name", "")));
-	return out;
+	if (!bridge && strcmp(l->kind, "veth"))
+		return; /* netd's */
+	s->links = xreallocarray(s->links, s->n + 1, sizeof(*s->links));
+	s->links[s->n++] = (struct link_found){xstrdup(l->name), bridge};
 }
 
-static int check_filters(const json_t *filters, bool *dangling, struct err *e)
+void networks_settle(struct engine *en)
 {
-	static const char *const known[] = {"driver", "name", "id", "label", "scope", "type", "dangling", NULL};
-	static const char *const types[] = {"custom", "builtin", NULL};
-	const json_t *v;
+	struct settling s = {0};
+	struct err e = ERR_INIT;
 	size_t i;
 
-	if (filter_check(filters, known, e))
-		return -1;
-	if (filter_bool(filters, "dangling", false, dangling, NULL))
-		return err_kind(e, ERR_INVALID,
-			"invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")");
-	json_array_foreach(json_object_get(filters, "type"), i, v)
-		if (!str_in(json_string_value(v), types))
-			return err_kind(e, ERR_INVALID, "invalid filter: 'type'='%s'", json_string_value(v));
-	return 0;
-}
+	if (!en->netd)
+		return;
+	pthread_mutex_lock(&en->networks->kernel);
+	if (link_each(&en->networks->inside, note_link, &s, &e))
+		log_err(&e, "looking for what a crash left");
+	pthread_mutex_unlock(&en->networks->kernel);
+	for (i = 0; i < s.n; i++) {
+		const struct link_found *l = &s.links[i];
 
-static bool prefix_in(const json_t *values, const char *s)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(values, i, v)
-		if (!strncmp(s, json_string_value(v), strlen(json_string_value(v))))
-			return true;
-	return !json_array_size(values);
-}
-
-static bool selected(const json_t *n, const json_t *filters)
-{
-	static const char *const exact[][2] = {{"driver", "Driver"}, {"scope", "Scope"}};
-	const json_t *names = json_object_get(filters, "name"), *types = json_object_get(filters, "type");
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(exact); i++) {
-		const json_t *values = json_object_get(filters, exact[i][0]);
-
-		if (json_array_size(values) && !filter_has(values, json_str(n, exact[i][1], "")))
-			return false;
+		if (!(l->bridge ? is_our_bridge(en, l->name) : is_living_port(en, l->name)))
+			network_remove_link(en, l->name);
+		free(l->name);
 	}
-	return (!json_array_size(names) || filter_match(names, json_str(n, "Name", ""))) &&
-		(!json_array_size(types) || filter_has(types, "builtin")) &&
-		prefix_in(json_object_get(filters, "id"), json_str(n, "Id", "")) &&
-		filter_labels(json_object_get(filters, "label"), json_obj(n, "Labels"));
-}
-
-json_t *networks_list(struct engine *en, const json_t *filters, struct err *e)
-{
-	const json_t *wants = json_object_get(filters, "dangling");
-	bool dangling;
-	json_t *out, *n;
-	const char *key;
-
-	if (check_filters(filters, &dangling, e))
-		return NULL;
-	out = json_array();
-	json_object_foreach(en->networks, key, n)
-		if (selected(n, filters) && !(json_array_size(wants) && dangling))
-			json_array_append(out, n); /* predefined ones never dangle */
-	return out;
-}
-
-/* --- what there is not yet ------------------------------------------------------------------ */
-
-static bool is_predefined(const char *name)
-{
-	static const char *const names[] = {"bridge", "host", "none", "default", NULL};
-
-	return str_in(name, names);
-}
-
-int network_create(struct engine *en, const json_t *body, struct err *e)
-{
-	const char *name = json_string_value(json_get_ci(body, "Name"));
-
-	if (!name || !*name)
-		return err_kind(e, ERR_INVALID, "invalid name: name is empty");
-	if (is_predefined(name))
-		return err_kind(e, ERR_FORBIDDEN, "operation is not permitted on predefined %s network ", name);
-	if (network_find(en, name))
-		return err_kind(e, ERR_CONFLICT, "network with name %s already exists", name);
-	return err_kind(e, ERR_NOT_SUPPORTED,
-		"this version of Coracle has the networks bridge, host and none; it cannot create network %s yet",
-		name);
-}
-
-int network_remove(struct engine *en, const char *ref, struct err *e)
-{
-	const json_t *n = network_find(en, ref);
-
-	if (!n)
-		return no_such(ref, e);
-	return err_kind(e, ERR_FORBIDDEN, "%s is a pre-defined network and cannot be removed",
-		json_str(n, "Name", ""));
-}
-
-int network_connect(struct engine *en, const char *ref, const char *container, bool connect,
-	struct err *e)
-{
-	const json_t *n = network_find(en, ref);
-	struct container *c;
-
-	if (!n)
-		return no_such(ref, e);
-	if (!container || !*container)
-		return err_kind(e, ERR_INVALID, "invalid name or ID supplied: \"%s\"", container ? container : "");
-	c = container_get(en, container, e);
-	if (!c)
-		return -1;
-	container_put(c);
-	return err_kind(e, ERR_NOT_SUPPORTED,
-		"this version of Coracle cannot %s a container %s a network after it was created yet",
-		connect ? "connect" : "disconnect", connect ? "to" : "from");
-}
-
-json_t *networks_prune(struct engine *en, const json_t *filters, struct err *e)
-{
-	static const char *const known[] = {"label", "label!", "until", NULL};
-	const json_t *v;
-	int64_t until;
-	size_t i;
-
-	if (filter_check(filters, known, e))
-		return NULL;
-	json_array_foreach(json_object_get(filters, "until"), i, v)
-		if (filter_time(json_string_value(v), &until, e))
-			return NULL;
-	events_emit(en, "network", "prune", "", json_pack("{s:s}", "reclaimed", "0"));
-	return json_pack("{s:n}", "NetworksDeleted");
-}
-
-/* --- endpoint settings ---------------------------------------------------------------------- */
-
-static bool is_mac(const char *text)
-{
-	struct span rest = span_of(text), byte;
-	uint64_t v;
-	int n = 0;
-
-	while (span_token(&rest, strchr(text, '-') ? '-' : ':', &byte)) {
-		if (byte.n != 2 || parse_u64_base(byte, 16, 255, &v))
-			return false;
-		n++;
-	}
-	return n == 6;
-}
-
-static int check_endpoint(const char *network, const json_t *ep, struct err *e)
-{
-	const char *v4 = json_str(json_obj(ep, "IPAMConfig"), "IPv4Address", "");
-	const char *v6 = json_str(json_obj(ep, "IPAMConfig"), "IPv6Address", "");
-	const char *mac = json_str(ep, "MacAddress", "");
-	unsigned char addr[16];
-	cleanup_buf struct buf bad = BUF_INIT;
-	int n = 0;
-
-	if (*mac && !is_mac(mac))
-		return err_kind(e, ERR_INVALID, "invalid config for network %s: invalid MAC address %s", network, mac);
-	if (is_predefined(network) && (*v4 || *v6)) {
-		buf_adds(&bad, "* user specified IP address is supported on user defined networks only\n"
-			       "* user specified IP address is supported only when connecting to networks with "
-			       "user configured subnets\n");
-		n += 2;
-	}
-	if (is_predefined(network) && json_array_size(json_arr(ep, "Aliases"))) {
-		buf_adds(&bad, "* network-scoped alias is supported only for containers in user defined networks\n");
-		n++;
-	}
-	if (*v4 && inet_pton(AF_INET, v4, addr) != 1) {
-		buf_addf(&bad, "* invalid IPv4 address: %s\n", v4);
-		n++;
-	}
-	if (*v6 && inet_pton(AF_INET6, v6, addr) != 1) {
-		buf_addf(&bad, "* invalid IPv6 address: %s\n", v6);
-		n++;
-	}
-	if (!n)
-		return 0;
-	bad.p[--bad.n] = 0;
-	return err_kind(e, ERR_INVALID, "invalid config for network %s: invalid endpoint settings:\n%s", network,
-		n == 1 ? bad.p + 2 : bad.p);
-}
-
-int network_check_endpoints(const json_t *endpoints, struct err *e)
-{
-	const char *name;
-	json_t *ep;
-
-	json_object_foreach((json_t *)(uintptr_t)endpoints, name, ep)
-		if (check_endpoint(name, ep, e))
-			return -1;
-	return 0;
-}
-
-/* --- what a container shows ------------------------------------------------------------------ */
-
-static json_t *endpoint(struct engine *en, const struct container *c, const char *network, json_t *settings)
-{
-	cleanup_json json_t *s = json_copy(settings);
-	const json_t *n = network_find(en, network);
-
-	if (n && c->started_at)
-		json_set_str(s, "NetworkID", json_str(n, "Id", ""));
-	if (n && c->status == ST_RUNNING)
-		json_set_str(s, "EndpointID", c->endpoint_id);
-	return schema_expand(schema_endpoint, s);
-}
-
-static json_t *endpoints(struct engine *en, const struct container *c)
-{
-	json_t *out = json_object(), *settings;
-	const char *network;
-
-	json_object_foreach(c->networks, network, settings)
-		json_set_new(out, network, endpoint(en, c, network, settings));
-	return out;
-}
-
-json_t *network_settings_summary(struct engine *en, const struct container *c)
-{
-	return json_pack("{s:o}", "Networks", endpoints(en, c));
-}
-
-/* Exposed ports of a running container, none of them published. */
-static json_t *ports(const struct container *c)
-{
-	json_t *out = json_object(), *v;
-	const char *key;
-
-	if (c->status != ST_RUNNING || !json_object_get(c->networks, "bridge"))
-		return out;
-	json_object_foreach(json_obj(c->config, "ExposedPorts"), key, v) {
-		cleanup_free char *port = strchr(key, '/') ? xstrdup(key) : xasprintf("%s/tcp", key);
-
-		json_set_new(out, port, json_null());
-	}
-	return out;
-}
-
-json_t *network_settings(struct engine *en, const struct container *c)
-{
-	bool up = c->status == ST_RUNNING && json_object_size(c->networks);
-	const json_t *bridge = json_object_get(c->networks, "bridge");
-	cleanup_free char *key = up ? xasprintf("/proc/%d/ns/net", (int)c->pid) : xstrdup("");
-	json_t *j = json_object();
-
-	json_set_str(j, "Bridge", "");
-	json_set_str(j, "SandboxID", up ? c->sandbox_id : "");
-	json_set_str(j, "SandboxKey", key);
-	json_set_new(j, "Ports", ports(c));
-	json_set_bool(j, "HairpinMode", false);
-	json_set_str(j, "LinkLocalIPv6Address", "");
-	json_set_int(j, "LinkLocalIPv6PrefixLen", 0);
-	json_set_new(j, "SecondaryIPAddresses", json_null());
-	json_set_new(j, "SecondaryIPv6Addresses", json_null());
-	json_set_str(j, "EndpointID", up && bridge ? c->endpoint_id : "");
-	json_set_str(j, "Gateway", "");
-	json_set_str(j, "GlobalIPv6Address", "");
-	json_set_int(j, "GlobalIPv6PrefixLen", 0);
-	json_set_str(j, "IPAddress", "");
-	json_set_int(j, "IPPrefixLen", 0);
-	json_set_str(j, "IPv6Gateway", "");
-	json_set_str(j, "MacAddress", json_str(bridge, "MacAddress", ""));
-	json_set_new(j, "Networks", endpoints(en, c));
-	return j;
-}
-
-void network_events(struct engine *en, const struct container *c, const char *action)
-{
-	const char *name;
-	json_t *settings;
-
-	json_object_foreach(c->networks, name, settings) {
-		const json_t *n = network_find(en, name);
-
-		if (n)
-			events_emit(en, "network", action, json_str(n, "Id", ""),
-				json_pack("{s:s, s:s, s:s}", "container", c->id, "name", name, "type",
-					json_str(n, "Driver", "")));
-	}
+	free(s.links);
 }

@@ -119,6 +119,19 @@ const struct field schema_exec[] = {
 	{"Cmd", T_STRV}, END};
 const struct field schema_exec_start[] = {
 	{"Detach", T_BOOL}, {"Tty", T_BOOL}, {"ConsoleSize", T_SIZE2, F_OMIT}, END};
+static const struct field ipam_config[] = {
+	{"Subnet", T_STR, F_OMIT}, {"IPRange", T_STR, F_OMIT}, {"Gateway", T_STR, F_OMIT},
+	{"AuxiliaryAddresses", T_MAP, F_OMIT}, END};
+static const struct field network_ipam[] = {
+	{"Driver", T_STR}, {"Options", T_MAP}, {"Config", T_OBJS, 0, ipam_config}, END};
+static const struct field config_from[] = {{"Network", T_STR}, END};
+const struct field schema_network_create[] = {
+	{"Name", T_STR}, {"CheckDuplicate", T_BOOL}, {"Driver", T_STR}, {"Scope", T_STR},
+	{"EnableIPv4", T_BOOL, F_PTR}, {"EnableIPv6", T_BOOL, F_PTR}, {"IPAM", T_OBJ, F_PTR, network_ipam},
+	{"Internal", T_BOOL}, {"Attachable", T_BOOL}, {"Ingress", T_BOOL}, {"ConfigOnly", T_BOOL},
+	{"ConfigFrom", T_OBJ, F_PTR, config_from}, {"Options", T_MAP}, {"Labels", T_MAP}, END};
+const struct field schema_network_connect[] = {
+	{"Container", T_STR}, {"EndpointConfig", T_OBJ, F_PTR, schema_endpoint}, {"Force", T_BOOL}, END};
 const struct field schema_volume_create[] = {
 	{"ClusterVolumeSpec", T_OBJ, F_OMIT, none}, {"Driver", T_STR}, {"DriverOpts", T_MAP},
 	{"Labels", T_MAP}, {"Name", T_STR}, END};

@@ -43,7 +43,8 @@ struct field {
 };
 
 extern const struct field schema_config[], schema_host[], schema_networking[], schema_endpoint[],
-	schema_create[], schema_exec[], schema_exec_start[], schema_volume_create[];
+	schema_create[], schema_exec[], schema_exec_start[], schema_volume_create[],
+	schema_network_create[], schema_network_connect[];
 
 /**
  * schema_pack() - Make the sparse form of an object a client sent

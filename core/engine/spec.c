@@ -268,8 +268,13 @@ static json_t *namespaces(struct start *s)
 {
 	json_t *list = json_pack("[{s:s}]", "type", "mount");
 
-	if (!spec_host_network(s))
+	if (s->net && !spec_host_network(s)) {
 		add_ns(list, "network", s->net, "net");
+	} else if (!spec_host_network(s)) {
+		cleanup_free char *path = xasprintf("%s/%s/netns", s->en->config.exec_root, s->c->id);
+
+		json_array_append_new(list, json_pack("{s:s, s:s}", "type", "network", "path", path));
+	}
 	if (strcmp(json_str(s->host, "PidMode", ""), "host"))
 		add_ns(list, "pid", s->pid, "pid");
 	if (strcmp(json_str(s->host, "IpcMode", ""), "host"))

@@ -64,17 +64,24 @@ static int own_dir(struct start *s, const char *name, struct err *e)
 	return fs_mkdir_p_at(s->dirfd, at, 0711, e);
 }
 
+static void unmount(const char *at)
+{
+	if (umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
+		log_warn("unmounting %s: %s", at, strerror(errno));
+}
+
 void runtime_dir_unmount(struct engine *en, const char *id)
 {
-	cleanup_free char *dir = own_place(en, id, "");
+	cleanup_free char *dir = own_place(en, id, ""), *netns = xasprintf("%s/%s/netns", en->config.exec_root, id);
 	cleanup_closedir DIR *d = opendir(dir);
 	struct dirent *de;
 
+	unmount(netns);
 	while (d && (de = readdir(d))) {
 		cleanup_free char *at = xasprintf("%s%s", dir, de->d_name);
 
-		if (de->d_name[0] != '.' && umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL)
-			log_warn("unmounting %s: %s", at, strerror(errno));
+		if (de->d_name[0] != '.')
+			unmount(at);
 	}
 }
 

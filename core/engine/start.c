@@ -316,24 +316,12 @@ static int run(struct start *s, const json_t *request, struct monitor_info *info
 
 /* --- start ------------------------------------------------------------------------------------ */
 
-static int check_network(struct start *s, struct err *e)
-{
-	const char *name;
-	json_t *v;
-
-	json_object_foreach(s->c->networks, name, v)
-		if (!network_find(s->en, name))
-			return err_kind(e, ERR_NOT_FOUND,
-				"failed to set up container networking: network %s not found", name);
-	return 0;
-}
-
 /* Everything up to a running process; its control descriptor. */
 static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
 {
 	cleanup_json json_t *spec = NULL, *request = NULL;
 
-	if (spec_peers(s, e) || check_network(s, e) || make_dir(s, e) || spec_files(s, e) || spec_check(s, e))
+	if (spec_peers(s, e) || make_dir(s, e) || (!s->net && sandbox_open(s, e)) || spec_files(s, e) || spec_check(s, e))
 		return -1;
 	spec = spec_build(s, e);
 	request = spec ? make_request(s, spec, e) : NULL;
@@ -367,8 +355,6 @@ static void note_start(struct engine *en, struct container *c, int ctl, const st
 	c->oom_killed = false;
 	free(c->error);
 	c->error = NULL;
-	random_id(c->sandbox_id);
-	random_id(c->endpoint_id);
 	pthread_mutex_unlock(&c->lock);
 	network_events(en, c, "connect");
 	container_save_state(en, c);
@@ -408,6 +394,7 @@ static int start_op(struct engine *en, struct container *c, struct err *e)
 	if (!ctl) {
 		ctl = prepare_and_run(&s, &info, &exit_code, e);
 		if (ctl < 0) {
+			sandbox_close(en, c);
 			runtime_dir_remove(en, c->id);
 			container_unmount_volumes(en, c, SIZE_MAX);
 		}
@@ -580,6 +567,7 @@ void container_exited(struct engine *en, struct container *c)
 	read_exit(en, c, &x, &leaving);
 	end = note_exit(en, c, &x, leaving);
 	/* One that goes now needs no state: the monitor's record tells the end until then. */
+	sandbox_close(en, c);
 	if (!end.auto_remove) {
 		container_save_state(en, c);
 		runtime_dir_remove(en, c->id);

@@ -23,6 +23,7 @@
 #include "engine/exec.h"
 #include "engine/mounts.h"
 #include "engine/names.h"
+#include "engine/network.h"
 #include "engine/volume.h"
 #include "engine/watch.h"
 
@@ -98,7 +99,6 @@ static json_t *state_to_json(const struct container *c)
 	json_set_int(j, "restart_count", c->restart_count);
 	json_set_bool(j, "stopped_by_user", c->stopped_by_user);
 	json_set_str(j, "sandbox_id", c->sandbox_id);
-	json_set_str(j, "endpoint_id", c->endpoint_id);
 	return j;
 }
 
@@ -159,7 +159,6 @@ static void load_state(struct engine *en, struct container *c)
 	c->restart_count = (int)json_int(j, "restart_count", 0);
 	c->stopped_by_user = json_bool(j, "stopped_by_user", false);
 	copy_id(c->sandbox_id, json_str(j, "sandbox_id", ""));
-	copy_id(c->endpoint_id, json_str(j, "endpoint_id", ""));
 	if (!strcmp(status, "running") && !fs_exists_at(en->execfd, c->id)) {
 		c->exit_code = LOST;
 		c->finished_at = clock_real_ns();
@@ -286,6 +285,7 @@ static bool reconnect(struct engine *en, struct container *c, int dirfd)
 		return false;
 	use_volumes(en, c, true);
 	execs_load(en, c, dirfd);
+	sandbox_adopt(en, c, dirfd);
 	pthread_mutex_lock(&c->lock);
 	c->status = ST_RUNNING;
 	c->ctl = ctl;

@@ -18,6 +18,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <stdio.h>
 
 #define ADDR_GEN_MODE_NONE 1 /* enum in6_addr_gen_mode of linux/if_link.h */
 #define ROUTE_MAIN 254	     /* RT_TABLE_MAIN */
@@ -108,20 +109,21 @@ struct each {
 
 static int each_link(const struct nlmsghdr *h, void *arg, struct err *e)
 {
-	const struct nlattr *a[IFLA_MASTER + 1];
+	const struct nlattr *a[IFLA_LINKINFO + 1], *info[IFLA_INFO_KIND + 1];
 	const struct ifinfomsg *i = nl_head(h, sizeof(*i));
 	const struct each *each = arg;
-	char name[LINK_NAME_MAX + 1] = "";
-	struct span s;
+	char name[LINK_NAME_MAX + 1], kind[LINK_NAME_MAX + 1];
+	struct span s, k;
 
 	if (h->nlmsg_type != RTM_NEWLINK || !i)
 		return 0;
 	nl_attrs(h, sizeof(*i), a, ARRAY_SIZE(a));
+	nl_nested(a[IFLA_LINKINFO], info, ARRAY_SIZE(info));
 	s = nl_text(a[IFLA_IFNAME]);
-	if (s.n > LINK_NAME_MAX)
-		return 0;
-	memcpy(name, s.p, s.n);
-	each->link(each->arg, name, (unsigned int)i->ifi_index, nl_u32(a[IFLA_MASTER], 0));
+	k = nl_text(info[IFLA_INFO_KIND]);
+	snprintf(name, sizeof(name), "%.*s", (int)s.n, s.p);
+	snprintf(kind, sizeof(kind), "%.*s", (int)k.n, k.p);
+	each->link(each->arg, &(struct link_seen){name, kind, (unsigned int)i->ifi_index, nl_u32(a[IFLA_MASTER], 0)});
 	return 0;
 }
 

@@ -54,8 +54,11 @@ int link_remove(const struct nl *inside, const char *name, struct err *e);
 int link_default_route(const struct nl *container, int family, const struct inet *via,
 	unsigned int index, struct err *e);
 
-/* Calls fn for each link: its name, index, that of its bridge (or 0). */
-typedef void link_each_fn(void *arg, const char *name, unsigned int index, unsigned int master);
+struct link_seen {
+	const char *name, *kind; /* kind: "bridge", "veth", …; "" of lo */
+	unsigned int index, master; /* master: the bridge it is on, or 0 */
+};
+typedef void link_each_fn(void *arg, const struct link_seen *l);
 int link_each(const struct nl *nl, link_each_fn *fn, void *arg, struct err *e);
 /* Calls fn for each subnet that has a route, but the default ones. */
 typedef void link_route_fn(void *arg, const struct subnet *s);

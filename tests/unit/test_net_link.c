@@ -106,25 +106,23 @@ static bool delivered(const struct space *from, const struct space *to, const ch
 	return got;
 }
 
-/* The order of an array of one: a name that is there or not. */
 struct lookup {
 	const char *name;
 	unsigned int index, master;
+	bool veth;
 };
 
-static void look(void *arg, const char *name, unsigned int index, unsigned int master)
+static void look(void *arg, const struct link_seen *seen)
 {
 	struct lookup *l = arg;
 
-	if (!strcmp(l->name, name)) {
-		l->index = index;
-		l->master = master;
-	}
+	if (!strcmp(l->name, seen->name))
+		*l = (struct lookup){l->name, seen->index, seen->master, !strcmp(seen->kind, "veth")};
 }
 
 static struct lookup find(const struct space *s, const char *name)
 {
-	struct lookup l = {name, 0, 0};
+	struct lookup l = {name, 0, 0, false};
 	struct err e = ERR_INIT;
 
 	CHECK_OK(e, link_each(&s->nl, look, &l, &e));
@@ -156,6 +154,7 @@ TEST_USERNS(containers_reach_each_other)
 	CHECK_OK(e, index);
 	CHECK_OK(e, attach(&inside, &b, "vethb", bridge, "10.1.0.3/24", "fd01::3/64", false, &e));
 	CHECK_INT(find(&inside, "vetha").master, bridge);
+	CHECK(find(&inside, "vetha").veth && !find(&inside, "br0").veth);
 	CHECK_INT(find(&a, "eth0").index, index);
 	CHECK(delivered(&a, &b, "10.1.0.3", WAIT_MS));
 	CHECK(delivered(&b, &a, "fd01::2", WAIT_MS));
