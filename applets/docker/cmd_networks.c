@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * applets/docker/cmd_networks.c - docker network ls
+ * applets/docker/cmd_networks.c - docker network ls, connect, disconnect, rm, prune
  */
 #include "call.h"
 #include "format.h"
+#include "run_spec.h"
 #include "units.h"
 
 #include "base/clock.h"
@@ -113,9 +114,170 @@ static int list(struct docker *d, int argc, char **argv)
 	return 0;
 }
 
+/* --- connect, disconnect ------------------------------------------------------------------ */
+
+static struct {
+	const char *ip, *ip6;
+	struct strlist aliases, links, link_local, opts;
+	int64_t priority;
+} con;
+
+static struct flag connect_flags[] = {
+	{"alias", 0, FLAG_LIST, &con.aliases, "Another name of the container on that network", "strings"},
+	{"driver-opt", 0, FLAG_LIST, &con.opts, "Option of the endpoint: key=value", "strings"},
+	{"gw-priority", 0, FLAG_INT, &con.priority, "The network with the highest one is the way out"},
+	{"ip", 0, FLAG_STRING, &con.ip, "IPv4 address"},
+	{"ip6", 0, FLAG_STRING, &con.ip6, "IPv6 address"},
+	{"link", 0, FLAG_LIST, &con.links, "Another name for another container: NAME:ALIAS", "list"},
+	{"link-local-ip", 0, FLAG_LIST, &con.link_local, "Link-local address", "strings"},
+	FLAG_END,
+};
+
+static json_t *texts(const struct strlist *list)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		json_append_str(out, list->v[i]);
+	return out;
+}
+
+static int change(struct docker *d, const char *network, const char *what, const json_t *body)
+{
+	cleanup_free char *path = target("/networks/%s", network), *to = xasprintf("%s/%s", path, what);
+	struct err e = ERR_INIT;
+
+	return call_post(d, to, body, NULL, &e) ? fail(&e) : 0;
+}
+
+static int connect_command(struct docker *d, int argc, char **argv)
+{
+	cleanup_json json_t *body = json_object();
+	json_t *ep = json_object(), *ipam = json_object();
+	struct err e = ERR_INIT;
+	size_t i;
+
+	(void)argc;
+	for (i = 0; i < con.opts.n; i++)
+		if (!strchr(con.opts.v[i], '=')) {
+			err_kind(&e, ERR_INVALID, "invalid key/value pair format in driver options");
+			json_decref(ep);
+			json_decref(ipam);
+			return fail(&e);
+		}
+	if (con.ip)
+		json_set_str(ipam, "IPv4Address", con.ip);
+	if (con.ip6)
+		json_set_str(ipam, "IPv6Address", con.ip6);
+	if (con.link_local.n)
+		json_set_new(ipam, "LinkLocalIPs", texts(&con.link_local));
+	json_set_new(ep, "IPAMConfig", ipam);
+	json_set_new(ep, "Links", con.links.n ? texts(&con.links) : json_null());
+	json_set_new(ep, "Aliases", texts(&con.aliases));
+	json_set_new(ep, "DriverOpts", pairs_map(&con.opts));
+	json_set_int(ep, "GwPriority", con.priority);
+	json_set_str(body, "Container", argv[1]);
+	json_set_new(body, "EndpointConfig", ep);
+	return change(d, argv[0], "connect", body);
+}
+
+static bool force;
+
+static struct flag disconnect_flags[] = {
+	{"force", 'f', FLAG_BOOL, &force, "Also one that does not answer"},
+	FLAG_END,
+};
+
+static int disconnect_command(struct docker *d, int argc, char **argv)
+{
+	cleanup_json json_t *body = json_object();
+
+	(void)argc;
+	json_set_str(body, "Container", argv[1]);
+	json_set_bool(body, "Force", force);
+	return change(d, argv[0], "disconnect", body);
+}
+
+/* --- rm, prune ---------------------------------------------------------------------------- */
+
+static struct flag rm_flags[] = {
+	{"force", 'f', FLAG_BOOL, &force, "Say nothing of networks that are not there"},
+	FLAG_END,
+};
+
+static int remove_command(struct docker *d, int argc, char **argv)
+{
+	int i, status = 0;
+
+	for (i = 0; i < argc; i++) {
+		cleanup_free char *to = target("/networks/%s", argv[i]);
+		struct err e = ERR_INIT;
+
+		if (!call_delete(d, to, NULL, &e)) {
+			printf("%s\n", argv[i]);
+		} else if (!force || e.kind != ERR_NOT_FOUND) {
+			fflush(stdout);
+			fprintf(stderr, "%s\n", e.msg);
+			status = 1;
+		}
+	}
+	fflush(stdout);
+	if (status)
+		fputs("exit status 1\n", stderr);
+	return status;
+}
+
+static struct strlist prune_filters;
+
+static struct flag prune_flags[] = {
+	{"filter", 0, FLAG_LIST, &prune_filters, "Only what matches: until=24h, label=key=value", "filter",
+		check_filter},
+	{"force", 'f', FLAG_BOOL, &force, "Do not ask"},
+	FLAG_END,
+};
+
+static int prune(struct docker *d, int argc, char **argv)
+{
+	cleanup_buf struct buf to = BUF_INIT;
+	cleanup_json json_t *done = NULL;
+	const json_t *deleted, *v;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	(void)argc, (void)argv;
+	if (!force && !confirm("WARNING! This will remove all custom networks not used by at least one container.\n"
+			       "Are you sure you want to continue?"))
+		return 0;
+	buf_adds(&to, "/networks/prune");
+	query_filters(&to, &prune_filters);
+	if (call_post(d, to.p, NULL, &done, &e))
+		return fail(&e);
+	deleted = json_arr(done, "NetworksDeleted");
+	if (!json_array_size(deleted))
+		return 0;
+	puts("Deleted Networks:");
+	json_array_foreach(deleted, i, v)
+		puts(json_string_value(v));
+	puts("");
+	return 0;
+}
+
+/* --- the commands ------------------------------------------------------------------------- */
+
 static struct command cmd_ls = {"[OPTIONS]", "List networks", NULL, flags, 0, 0, false, list};
+static struct command cmd_connect = {"[OPTIONS] NETWORK CONTAINER", "Connect a container to a network", NULL,
+	connect_flags, 2, 2, false, connect_command};
+static struct command cmd_disconnect = {"[OPTIONS] NETWORK CONTAINER", "Disconnect a container from a network", NULL,
+	disconnect_flags, 2, 2, false, disconnect_command};
+static struct command cmd_rm = {"NETWORK [NETWORK...]", "Remove one or more networks", NULL, rm_flags, 1, -1, false,
+	remove_command};
+static struct command cmd_prune = {"[OPTIONS]", "Remove all unused networks", NULL, prune_flags, 0, 0, false, prune};
 
 const struct entry entries_networks[] = {
+	{"network", "connect", NULL, &cmd_connect},
+	{"network", "disconnect", NULL, &cmd_disconnect},
 	{"network", "ls", "list", &cmd_ls},
+	{"network", "prune", NULL, &cmd_prune},
+	{"network", "rm", "remove", &cmd_rm},
 	{0},
 };

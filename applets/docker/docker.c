@@ -26,6 +26,7 @@
 static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_ps, entries_logs, entries_containers, entries_images,
 	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
+	entries_network_create,
 	entries_inspect, entries_system, entries_context,
 };
 
@@ -48,8 +49,7 @@ static const char *const absent[] = {
 	"login", "logout", "manifest", "node", "plugin", "push", "search",
 	"secret", "service", "stack", "stats", "swarm", "trust", "update", "context export",
 	"context import", "context update", "container stats", "container update",
-	"image build", "image push", "network connect", "network create",
-	"network disconnect", "network prune", "network rm", "system df", "system dial-stdio",
+	"image build", "image push", "system df", "system dial-stdio",
 	"system prune", "volume update", NULL,
 };
 

@@ -496,8 +496,8 @@ static struct network *plan_config_only(json_t *doc, const json_t *request, stru
 	const json_t *config = json_arr(json_obj(request, "IPAM"), "Config");
 
 	json_set_str(doc, "Driver", "null");
-	if (config)
-		json_object_set(json_obj(doc, "IPAM"), "Config", (json_t *)(uintptr_t)config);
+	json_set_new(json_obj(doc, "IPAM"), "Config",
+		json_array_size(config) ? json_incref((json_t *)(uintptr_t)config) : json_null());
 	return network_of(doc, e);
 }
 
