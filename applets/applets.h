@@ -18,6 +18,7 @@
 
 /*        name           main              keep  also answers to */
 #define APPLETS(X) \
+	X("cpulimit",    cpulimit_main,    0, "") \
 	X("docker",      docker_main,      0, "") \
 	X("docker-init", docker_init_main, 0, "") \
 	X("dockerd-rootless", dockerd_rootless_main, KEEP(NET_BIND_SERVICE), "dockerd dockerd-rootless.sh") \

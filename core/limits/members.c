@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/limits/members.c - the processes of a container or of a tree, as procfs tells of them
+ *
+ * Theory of operation
+ *   A container's monitor has a procfs that was mounted inside the container's pid namespace: it
+ *   lists the container's processes and nobody else, so a look costs a few microseconds for each.
+ *   (/proc would list the whole machine, and say of nobody whose he is.)  cpulimit has /proc, and
+ *   keeps the tree below one process.
+ *
+ *   The directory /proc/PID is a descriptor for exactly that process: pidfd_send_signal(2) takes it
+ *   for a pidfd, and a file opened below it fails once the process has gone.
+ *
+ * Limits: /proc/PID/stat counts CPU time in ticks of 10 ms.  The counters only grow, so what is
+ * cut off at one look is there at the next.
+ */
+#include "limits/members.h"
+#include "base/fs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define STAT_MAX 1024	/* bytes of /proc/PID/stat: 52 numbers and a name of 15 */
+#define CHILDREN_MAX (1 << 20) /* bytes of a list of children */
+
+/* Fields of proc_pid_stat(5), counted from the state. */
+enum { STAT_STATE, STAT_PPID, STAT_UTIME = 11, STAT_STIME, STAT_CUTIME, STAT_CSTIME, STAT_THREADS = 17,
+	STAT_START = 19, STAT_RSS = 21, STAT_FIELDS };
+
+static uint64_t ticks_to_ns(uint64_t ticks)
+{
+	return ticks * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+int member_parse(struct span text, struct member *m)
+{
+	ssize_t paren = span_rchr(text, ')'); /* the name before it may hold anything */
+	uint64_t field[STAT_FIELDS] = {0}, pid;
+	struct span rest = text, word;
+	int i;
+
+	if (!span_token(&rest, ' ', &word) || parse_u64(word, INT_MAX, &pid) || paren < 0 ||
+		(size_t)paren + 2 >= text.n)
+		return -1;
+	rest = (struct span){text.p + paren + 2, text.n - (size_t)paren - 2};
+	*m = (struct member){.pid = (pid_t)pid, .state = *rest.p};
+	for (i = 0; i < STAT_FIELDS; i++) {
+		if (!span_token(&rest, ' ', &word))
+			return -1;
+		/* Others may be negative; none of those is asked for. */
+		if (i != STAT_STATE && parse_u64(word, UINT64_MAX, &field[i]))
+			field[i] = 0;
+	}
+	m->parent = (pid_t)field[STAT_PPID];
+	m->start_time = field[STAT_START];
+	m->own_ns = ticks_to_ns(field[STAT_UTIME] + field[STAT_STIME]);
+	m->reaped_ns = ticks_to_ns(field[STAT_CUTIME] + field[STAT_CSTIME]);
+	m->threads = field[STAT_THREADS];
+	m->resident = field[STAT_RSS] * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+static int open_process(int procfd, pid_t pid)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	return openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int read_member(int dirfd, struct member *m)
+{
+	cleanup_close int fd = openat(dirfd, "stat", O_RDONLY | O_CLOEXEC);
+	char text[STAT_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	return n <= 0 ? -1 : member_parse((struct span){text, (size_t)n}, m);
+}
+
+static const struct member *find(const struct member *list, size_t n, const struct member *m)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (list[i].pid == m->pid && list[i].start_time == m->start_time)
+			return &list[i];
+	}
+	return NULL;
+}
+
+static void add(struct members *m, const struct member *one)
+{
+	if (m->n == m->room) {
+		m->room = m->room ? m->room * 2 : 16;
+		m->list = xreallocarray(m->list, m->room, sizeof(*m->list));
+	}
+	m->list[m->n++] = *one;
+}
+
+/* Add process @pid; true if there is one and it was not listed. */
+static bool add_pid(int procfd, pid_t pid, struct members *m, const struct members *before)
+{
+	cleanup_close int dir = open_process(procfd, pid);
+	const struct member *known;
+	struct member one;
+
+	if (dir < 0 || read_member(dir, &one) || find(m->list, m->n, &one))
+		return false; /* it has just ended */
+	known = find(before->list, before->n, &one);
+	one.stopped_by_us = known && known->stopped_by_us;
+	add(m, &one);
+	return true;
+}
+
+static int read_all(int procfd, struct members *m, const struct members *before, struct err *e)
+{
+	int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	uint64_t pid;
+
+	if (!d) {
+		fd_close(&fd);
+		return err_set(e, errno, "listing processes");
+	}
+	while ((de = readdir(d))) {
+		if (!parse_u64(span_of(de->d_name), INT_MAX, &pid))
+			add_pid(procfd, (pid_t)pid, m, before);
+	}
+	return 0;
+}
+
+int members_read(int procfd, struct members *m, struct err *e)
+{
+	struct members before = *m;
+	int rc;
+
+	*m = (struct members){NULL, 0, 0};
+	rc = read_all(procfd, m, &before, e);
+	members_release(&before);
+	return rc;
+}
+
+/* --- trees ----------------------------------------------------------------------------------------- */
+
+static bool has_pid(const struct members *m, size_t n, pid_t pid)
+{
+	while (n && m->list[n - 1].pid != pid)
+		n--;
+	return n > 0;
+}
+
+/* Drop all but @root and what descends from it. */
+static void keep_tree(struct members *m, pid_t root)
+{
+	size_t kept = 0, before, i;
+
+	do {
+		before = kept;
+		for (i = kept; i < m->n; i++) {
+			struct member one = m->list[i];
+
+			if (one.pid != root && !has_pid(m, kept, one.parent))
+				continue;
+			m->list[i] = m->list[kept];
+			m->list[kept++] = one;
+		}
+	} while (kept != before);
+	m->n = kept;
+}
+
+static void add_children(int procfd, pid_t pid, const char *thread, struct members *m,
+	const struct members *before)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	char path[64];
+	struct span rest, word;
+	uint64_t child;
+
+	snprintf(path, sizeof(path), "%d/task/%.16s/children", (int)pid, thread);
+	if (file_read_at(procfd, path, CHILDREN_MAX, &text, NULL))
+		return;
+	rest = (struct span){text.p, text.n};
+	while (span_token(&rest, ' ', &word)) {
+		if (!parse_u64(word, INT_MAX, &child))
+			add_pid(procfd, (pid_t)child, m, before);
+	}
+}
+
+static void add_children_of_threads(int procfd, pid_t pid, struct members *m, const struct members *before)
+{
+	char path[32];
+	struct dirent *de;
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/task", (int)pid);
+	fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d)
+		fd_close(&fd);
+	while (d && (de = readdir(d))) {
+		if (*de->d_name != '.')
+			add_children(procfd, pid, de->d_name, m, before);
+	}
+}
+
+static bool has_lists_of_children(int procfd)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "%d/task/%d/children", (int)getpid(), (int)getpid());
+	return !faccessat(procfd, path, F_OK, 0);
+}
+
+int members_read_tree(int procfd, pid_t root, struct members *m, struct err *e)
+{
+	struct members before = *m;
+	char thread[16];
+	size_t i;
+	int rc = 0;
+
+	*m = (struct members){NULL, 0, 0};
+	if (!has_lists_of_children(procfd)) {
+		rc = read_all(procfd, m, &before, e);
+		keep_tree(m, root);
+	} else {
+		add_pid(procfd, root, m, &before);
+		for (i = 0; i < m->n; i++) { /* it grows meanwhile */
+			snprintf(thread, sizeof(thread), "%d", (int)m->list[i].pid);
+			if (m->list[i].threads > 1)
+				add_children_of_threads(procfd, m->list[i].pid, m, &before);
+			else
+				add_children(procfd, m->list[i].pid, thread, m, &before);
+		}
+	}
+	members_release(&before);
+	return rc;
+}
+
+void members_release(struct members *m)
+{
+	free(m->list);
+	*m = (struct members){NULL, 0, 0};
+}
+
+uint64_t members_cpu_ns(const struct members *m)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		sum += m->list[i].own_ns + m->list[i].reaped_ns;
+	return sum;
+}
+
+uint64_t members_threads(const struct members *m)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		sum += m->list[i].threads;
+	return sum;
+}
+
+unsigned int members_cpus(const struct members *m)
+{
+	uint64_t threads = members_threads(m);
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return threads < 1 ? 1 : threads < (uint64_t)cpus ? (unsigned int)threads : (unsigned int)cpus;
+}
+
+/* --- signals --------------------------------------------------------------------------------------- */
+
+int member_signal(int procfd, const struct member *m, int signo)
+{
+	cleanup_close int dir = open_process(procfd, m->pid);
+	struct member now;
+
+	if (dir < 0 || read_member(dir, &now) || now.start_time != m->start_time) {
+		errno = ESRCH;
+		return -1;
+	}
+	return (int)syscall(SYS_pidfd_send_signal, dir, signo, NULL, 0);
+}
+
+static bool runs(const struct member *m)
+{
+	return !m->stopped_by_us && !strchr("TtZX", m->state);
+}
+
+size_t members_stop(int procfd, struct members *m)
+{
+	size_t i, stopped = 0;
+
+	for (i = 0; i < m->n; i++) {
+		struct member *one = &m->list[i];
+
+		if (!runs(one) || member_signal(procfd, one, SIGSTOP))
+			continue;
+		one->stopped_by_us = true;
+		stopped++;
+	}
+	return stopped;
+}
+
+void members_continue(int procfd, struct members *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++) {
+		if (m->list[i].stopped_by_us)
+			member_signal(procfd, &m->list[i], SIGCONT);
+		m->list[i].stopped_by_us = false;
+	}
+}
