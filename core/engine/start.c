@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/exec.h"
+#include "engine/limits.h"
 #include "engine/network.h"
 #include "engine/spec.h"
 #include "engine/validate.h"
@@ -188,6 +189,7 @@ static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 {
 	const json_t *config = s->c->config, *process = json_obj(spec, "process");
 	cleanup_free char *seccomp = NULL, *rootfs = NULL;
+	struct soft_limits limits;
 	json_t *r, *desc, *init;
 
 	if (seccomp_path(s, json_path(process, "capabilities", "bounding", NULL), &seccomp, e))
@@ -212,6 +214,9 @@ static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 	json_object_set(r, "spec", spec);
 	json_set_new(r, "rootfs", desc);
 	json_set_str(r, "seccomp", seccomp);
+	limits = limits_of(s->host);
+	json_set_new(r, "limits",
+		json_pack("{s:I, s:I}", "cpu_ns", limits.cpu_ns, "memory", (json_int_t)limits.memory));
 	init = json_object_get(s->host, "Init");
 	json_set_bool(r, "init", init ? json_is_true(init) : s->en->config.init);
 	return r;

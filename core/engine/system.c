@@ -181,8 +181,9 @@ static void add_warnings(const struct config *c, json_t *j)
 		json_append_str(w, "WARNING: Running in rootless-mode without cgroups. To enable cgroups in "
 				   "rootless-mode, you need to boot the system in cgroup v2 mode.");
 	else
-		json_append_str(w, "WARNING: Running in rootless-mode without cgroups. Resource limits have "
-				   "no effect yet.");
+		json_append_str(w, "WARNING: Running in rootless-mode without cgroups.");
+	json_append_str(w, "WARNING: Limits are soft: --cpus and --memory are held by each container's monitor, "
+			   "which looks and acts in between; other limits have no effect");
 	if (c->single_id)
 		json_append_str(w, "WARNING: Only one user id is mapped: files of other users, su and "
 				   "system users in containers do not work. Add the user to /etc/subuid and "

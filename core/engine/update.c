@@ -3,11 +3,12 @@
  * core/engine/update.c - docker update: change a container that exists
  *
  * Theory of operation
- *   The restart policy is ours and changes at once.  Limits are checked, and refused on a container
- *   that runs: nothing enforces them without a cgroup yet, and to accept them silently would be a
- *   promise.  On one that does not run they are kept for its next start.
+ *   The restart policy is ours and changes at once.  So do the limits that the monitor of a running
+ *   container holds (limits.h); the others are kept, and warned about as when it was created.
  */
 #include "engine/container.h"
+#include "base/fs.h"
+#include "engine/limits.h"
 #include "engine/schema.h"
 #include "engine/validate.h"
 
@@ -20,7 +21,6 @@ static int check(struct container *c, const json_t *host, const json_t *change, 
 {
 	const json_t *policy = json_obj(change, "RestartPolicy");
 	const char *name = json_str(policy, "Name", "");
-	size_t i;
 
 	if (validate_resources(change, warnings, e) || validate_restart_policy(policy, e))
 		return -1;
@@ -34,11 +34,6 @@ static int check(struct container *c, const json_t *host, const json_t *change, 
 			"Cannot update container %s: Memory limit should be smaller than already set memoryswap limit, "
 			"update the memoryswap at the same time",
 			c->id);
-	for (i = 0; limits[i]; i++)
-		if (json_object_get(change, limits[i]) && container_is_running(c))
-			return err_set(e, 0,
-				"Cannot update container %s: cannot set %s of a running container without a cgroup", c->id,
-				limits[i]);
 	return 0;
 }
 
@@ -59,6 +54,18 @@ static int apply(struct engine *en, struct container *c, json_t *host, const jso
 	return container_save_config(en, c, 0, e);
 }
 
+/* One that is not there any more has no limits. */
+static int tell_monitor(struct container *c, struct err *e)
+{
+	cleanup_close int ctl = container_is_running(c) ? container_ctl(c, NULL) : -1;
+	cleanup_json json_t *host = container_host(c);
+	struct soft_limits l = limits_of(host);
+
+	if (ctl >= 0 && monitor_limit(ctl, &l, e) && e->kind != ERR_CONFLICT)
+		return err_wrap(e, "Cannot update container %s", c->id);
+	return 0;
+}
+
 json_t *container_update(struct engine *en, struct container *c, const json_t *body, struct err *e)
 {
 	cleanup_json json_t *change = schema_pack(schema_host, body, "container.UpdateConfig", e), *host = NULL;
@@ -68,7 +75,7 @@ json_t *container_update(struct engine *en, struct container *c, const json_t *b
 	if (change) {
 		container_begin(c);
 		host = container_host(c);
-		rc = check(c, host, change, warnings, e) || apply(en, c, host, change, e) ? -1 : 0;
+		rc = check(c, host, change, warnings, e) || apply(en, c, host, change, e) || tell_monitor(c, e) ? -1 : 0;
 		container_end(c);
 	}
 	if (rc) {

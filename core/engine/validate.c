@@ -5,6 +5,7 @@
 #include "engine/validate.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "engine/limits.h"
 #include "runtime/runtime.h"
 
 #include <arpa/inet.h>
@@ -271,6 +272,7 @@ int validate_resources(const json_t *host, json_t *warnings, struct err *e)
 	if (json_array_size(json_arr(host, "BlkioWeightDevice")))
 		json_append_str(warnings, "Your kernel does not support Block I/O weight_device or the cgroup is "
 					  "not mounted. Weight-device discarded.");
+	limits_warn(host, warnings);
 	return 0;
 }
 

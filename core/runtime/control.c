@@ -141,7 +141,8 @@ static struct msg_attach *attach_message(const struct monitor_attach *a, struct 
 
 static void copy_members(json_t *to, const json_t *from)
 {
-	static const char *const keys[] = { "id", "tty", "stdin", "stdin_once", "log", "join" };
+	static const char *const keys[] = { "id", "tty", "stdin", "stdin_once", "log", "join",
+		"limits" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		json_t *v = json_object_get(from, keys[i]);
@@ -368,6 +369,13 @@ int monitor_signal(int ctl, int signo, struct err *e)
 int monitor_signal_all(int ctl, int signo, struct err *e)
 {
 	return signal_request(ctl, signo, true, e);
+}
+
+int monitor_limit(int ctl, const struct soft_limits *limits, struct err *e)
+{
+	struct msg_limit m = { MSG_HEAD(MSG_LIMIT, m), limits->cpu_ns, limits->memory };
+
+	return ask(ctl, &m, sizeof(m), -1, e);
 }
 
 int monitor_freeze(int ctl, bool on, struct err *e)

@@ -192,8 +192,9 @@ static void write_state(struct monitor *m)
 
 static int settings(struct monitor *m, struct start *st, const json_t *j, struct err *e)
 {
-	const json_t *join = json_obj(j, "join");
+	const json_t *join = json_obj(j, "join"), *limits = json_obj(j, "limits");
 
+	m->limits = (struct soft_limits){ json_int(limits, "cpu_ns", 0), (uint64_t)json_int(limits, "memory", 0) };
 	m->tty = json_bool(j, "tty", false);
 	m->keep_stdin = json_bool(j, "stdin", false);
 	m->stdin_once = json_bool(j, "stdin_once", false);
@@ -263,7 +264,7 @@ static int launch(struct monitor *m, struct start *st, struct err *e)
 	fd_close(&st->join_pidfd);
 	if (m->pid < 0)
 		return -1;
-	if (prepare_serving(m, e))
+	if (prepare_serving(m, e) || hold(m, &m->limits, e))
 		return -1;
 	rc = start_wait(pair[0], &master, e);
 	close(pair[0]);
@@ -344,21 +345,29 @@ static void init_ready(struct monitor *m, struct watch *w, uint32_t events)
 	m->exit.exit_code = status < 0 ? 255 : status;
 	m->exit.finished_at = clock_real_ns();
 	m->exited = true;
+	m->exit.oom_killed = m->soft.oom_killed;
+	soft_release(&m->soft);
 	thaw(m); /* those that outlive it in a shared pid namespace */
 	watch_drop(m, w);
 	/* Nobody is left who could write, or somebody may be. */
 	m->deadline = clock_mono_ns() + (m->alone ? 0 : GRACE_MS * NS_PER_MS);
 }
 
-/* Milliseconds until m->deadline; -1: none. */
-static int patience(const struct monitor *m)
+static int ms_until(int64_t mono_ns)
 {
-	int64_t left;
+	int64_t left = mono_ns - clock_mono_ns();
 
-	if (!m->deadline)
-		return -1;
-	left = m->deadline - clock_mono_ns();
 	return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+/* Milliseconds until m->deadline, or until limits are looked at; -1: neither. */
+static int patience(struct monitor *m)
+{
+	int64_t next = hold_on(m);
+
+	if (m->deadline)
+		return ms_until(m->deadline);
+	return next == INT64_MAX ? -1 : ms_until(next);
 }
 
 static void serve(struct monitor *m)
@@ -417,6 +426,7 @@ static void monitor_init(struct monitor *m)
 		.listener = { .fd = -1, .ready = listener_ready },
 		.init = { .fd = -1, .ready = init_ready },
 		.in = { .fd = -1, .ready = stdin_ready },
+		.soft = { .procfd = -1 },
 		.log = { .fd = -1, .partial = { BUF_INIT, BUF_INIT }, .out = BUF_INIT },
 	};
 	for (i = 0; i < STREAMS; i++)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "limits/soft.h"
 #include "runtime/logfile.h"
 #include "runtime/protocol.h"
 #include "runtime/runtime.h"
@@ -88,6 +89,8 @@ struct monitor {
 	bool over;   /* all told; what remains is clients that have not read all */
 	struct monitor_exit exit;
 	int64_t deadline; /* monotonic ns at which patience ends, or 0 */
+	struct soft_limits limits; /* from the start */
+	struct soft soft;      /* its limits, as far as no cgroup holds them */
 	struct frozen *frozen; /* those of a paused container */
 	size_t n_frozen;       /* 0: not paused */
 };
@@ -131,6 +134,12 @@ int signal_all(struct monitor *m, int signo, struct err *e);
 /* Stop each process; nothing to do if they are. 0, or -1 with @e and all running. */
 int freeze(struct monitor *m, struct err *e);
 void thaw(struct monitor *m); /* may be called at any time */
+
+/* --- hold.c --- */
+/* Hold the container to @limits from now on; none lifts them. */
+int hold(struct monitor *m, const struct soft_limits *limits, struct err *e);
+/* Do it, if it is time; monotonic ns of the next time, or INT64_MAX. */
+int64_t hold_on(struct monitor *m);
 
 /* --- requests.c --- */
 void listener_ready(struct monitor *m, struct watch *w, uint32_t events);

@@ -10,7 +10,7 @@
  *		 the lengths START announced; ATTACH... with the client's socket
  *	monitor: STARTED or FAILED
  * Later, on that socketpair or a connection to monitor.sock (greeted with STARTED):
- *	engine:  ATTACH, RESIZE, SIGNAL, FREEZE, each with a socket for the answer as first descriptor:
+ *	engine:  ATTACH, RESIZE, SIGNAL, FREEZE, LIMIT, each with a socket for the answer as first descriptor:
  *		 answers on the connection itself would mix where threads share it
  *	monitor: on that socket DONE or FAILED; on every connection EXITED when all is over
  *
@@ -36,6 +36,7 @@ enum msg_type {
 	MSG_DONE,
 	MSG_EXITED,
 	MSG_FREEZE,
+	MSG_LIMIT,
 };
 
 struct msg_head {
@@ -77,6 +78,12 @@ struct msg_freeze {
 	uint32_t on; /* 1: stop every process of the container; 0: let them go on */
 };
 
+struct msg_limit {
+	struct msg_head head;
+	int64_t cpu_ns;	 /* CPU time per second; 0: no limit */
+	uint64_t memory; /* bytes; 0: no limit */
+};
+
 struct msg_started {
 	struct msg_head head;
 	uint32_t protocol;
@@ -105,6 +112,7 @@ union msg {
 	struct msg_resize resize;
 	struct msg_signal signal;
 	struct msg_freeze freeze;
+	struct msg_limit limit;
 	struct msg_started started;
 	struct msg_failed failed;
 	struct msg_exited exited;

@@ -37,6 +37,8 @@ static uint32_t fixed_length(uint32_t type)
 		return sizeof(struct msg_signal);
 	case MSG_FREEZE:
 		return sizeof(struct msg_freeze);
+	case MSG_LIMIT:
+		return sizeof(struct msg_limit);
 	case MSG_STARTED:
 		return sizeof(struct msg_started);
 	case MSG_FAILED:
@@ -136,6 +138,7 @@ static int do_freeze(struct monitor *m, const struct msg_freeze *f, struct err *
 {
 	if (m->exited)
 		return err_kind(e, ERR_CONFLICT, "the process has ended");
+	soft_resume(&m->soft); /* or it would seem to have been stopped before */
 	if (f->on)
 		return freeze(m, e);
 	thaw(m);
@@ -153,6 +156,8 @@ static int handle(struct monitor *m, const union msg *msg, int *fds, size_t nfds
 		return do_signal(m, &msg->signal, e);
 	case MSG_FREEZE:
 		return do_freeze(m, &msg->freeze, e);
+	case MSG_LIMIT:
+		return hold(m, &(struct soft_limits){ msg->limit.cpu_ns, msg->limit.memory }, e);
 	case MSG_ATTACH:
 		if (nfds != 2)
 			return err_kind(e, ERR_INVALID, "attach needs the client's socket");

@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "limits/soft.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +38,7 @@
  *  "seccomp": path of a compiled BPF file, or null for none (seccomp_compile())
  *  "join":    {"pid":…, "start_time":…} (exec): process whose namespaces to enter
  *  "process": OCI process object (exec)
+ *  "limits":  {"cpu_ns": CPU time per second, "memory": bytes}: held by the monitor; absent or 0: none
  *  "init":    bool		run our docker-init as PID 1
  *  "user_text": "name:group" to look up in the container's own passwd and group files, in place of
  *		process.user; null or absent: process.user holds
@@ -105,6 +107,8 @@ int monitor_signal_all(int ctl, int signo, struct err *e); /* every process of t
 
 /* Stop every process of the container, or let them go on.  Either may be so already. */
 int monitor_freeze(int ctl, bool on, struct err *e);
+/* Other limits from now on, for a container with a pid namespace of its own. */
+int monitor_limit(int ctl, const struct soft_limits *limits, struct err *e);
 bool monitor_is_paused(int dirfd);
 /* Let go on what a paused container's dead monitor left stopped. */
 void freeze_undo(int dirfd);

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Limits without a cgroup: memory and CPU held by the monitor, docker update, cpulimit.
+# How well a limit is held on a busy machine says little, so only that it is: a program that would
+# use all of a CPU gets clearly less, one that fills memory is killed.
+# test: together time=120
+. "$(dirname "$0")/lib.sh"
+
+engine_start || exit 1
+docker import "$(image_busybox)" bb >/dev/null || exit 1
+inspect() { docker inspect -f "$2" "$1"; }
+
+# --- memory ---------------------------------------------------------------------------------------------
+# Row by row, until somebody objects: each doubling of the variable is copied to fresh memory.
+fill='x=0123456789abcdef; while :; do x=$x$x; echo ${#x}; done'
+since=$(date +%s.%N)
+run docker run --name fill --network none -m 32m bb sh -c "$fill"
+if [ "$status" = 137 ]; then ok "memory: who fills it is killed"; else not_ok "memory: who fills it is killed" "status $status: $out"; fi
+check_has "memory: the limit is said to be soft" "The memory limit is soft" echo "$out"
+check_out "memory: OOMKilled" true inspect fill '{{.State.OOMKilled}}'
+check_out "memory: exit code" 137 inspect fill '{{.State.ExitCode}}'
+check_has "memory: an event" "container oom" docker events --since "$since" --until "$(date +%s.%N)" --filter container=fill --format '{{.Type}} {{.Action}}'
+check_status "memory: within its limit" 0 docker run --rm --network none -m 64m bb sh -c 'x=$(head -c 1000000 /dev/zero | tr "\0" x); echo ${#x}'
+check_has "memory: too small a limit" "Minimum memory limit allowed is 6MB" docker run --rm -m 1m bb true
+
+# --- CPU ------------------------------------------------------------------------------------------------
+# The last line of "times" is the CPU time of a shell's children: "0m0.520s 0m0.110s".
+turn='t=$(($(date +%s) + 2)); (while [ $(date +%s) -lt $t ]; do :; done); times'
+hundredths() { tail -1 <<<"$1" | awk '{ gsub(/0m|s/, ""); print int(($1 + $2) * 100) }'; }
+run docker run --rm --network none --cpus 0.2 bb sh -c "$turn"
+used=$(hundredths "$out")
+if [ "${used:-999}" -ge 1 ] && [ "${used:-999}" -le 90 ]; then ok "cpu: 0.2 of a CPU for 2 to 3 seconds"; else not_ok "cpu: 0.2 of a CPU for 2 to 3 seconds" "$used hundredths: $out"; fi
+check_has "cpu: the limit is said to be soft" "The CPU limit is soft" echo "$out"
+check_has "cpu: docker info says so" "Limits are soft" docker info
+check_has "what is not held is named" "--pids-limit is not held" docker run --rm --network none --pids-limit 100 bb true
+
+# Nobody is left stopped: not by the end of a limit, nor of the engine.
+check "update: a container without limits" docker run -d --name spin --network none bb sh -c 'while :; do :; done'
+state_of() { awk '{ print $3 }' "/proc/$(inspect spin '{{.State.Pid}}')/stat"; }
+until_state() { # LETTER: within 20 s
+	local end=$((SECONDS + 20))
+	while [ $SECONDS -lt $end ]; do [ "$(state_of)" = "$1" ] && return; done
+	return 1
+}
+check "update: a CPU limit is taken while it runs" docker update --cpus 0.05 spin
+check "update: and held" until_state T
+check "pause: on top of a limit" docker pause spin
+check "pause: it is stopped" until_state T
+check "unpause" docker unpause spin
+check "unpause: it runs" until_state R
+check "update: no limit" docker update --cpus 2 spin
+check "update: it runs again" until_state R
+check "update: memory while it runs" docker update --memory 64m --memory-swap 128m spin
+check "stop ends one that is stopped half of the time" docker stop -t 1 spin
+check "rm" docker rm spin fill
+
+# --- cpulimit ---------------------------------------------------------------------------------------------
+cpulimit() { as_user "$coracle" cpulimit "$@"; }
+check_has "cpulimit: help" "--include-children" cpulimit --help
+check_status "cpulimit: no target" 2 cpulimit -l 50
+check_status "cpulimit: no limit" 2 cpulimit true
+check_has "cpulimit: a limit beyond all CPUs" "limit must be in the range" cpulimit -l 1000000 true
+check_status "cpulimit: the command's exit status" 42 cpulimit -l 50 sh -c 'exit 42'
+check_status "cpulimit: no such command" 127 cpulimit -l 50 /no/such/command
+check_status "cpulimit: nobody has that pid" 1 cpulimit -l 50 -p 2147483647
+run cpulimit -l 20 -i -- bash -c 't=$((SECONDS + 3)); while [ $SECONDS -lt $t ]; do /bin/true; done; times'
+used=$(hundredths "$out")
+if [ "${used:-999}" -ge 1 ] && [ "${used:-999}" -le 120 ]; then ok "cpulimit: children too short-lived to be stopped"; else not_ok "cpulimit: children too short-lived to be stopped" "$out"; fi
+check_has "cpulimit: in a container, by a bind mount" "done" docker run --rm --network none \
+	-v "$coracle:/bin/cpulimit:ro" bb cpulimit --limit=50 --include-children sh -c 'echo done'
+check_has "cpulimit: in the built-in image" "coracle" docker run --rm --network none coracle cpulimit --limit=50 --include-children coracle --version
