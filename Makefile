@@ -76,7 +76,7 @@ all: $(OUT)/coracle
 define objects
 $(OUT)/$(1)/.flags: FORCE
 	@mkdir -p $$(@D); printf '%s\n' '$(3) $(4)' | cmp -s - $$@ || printf '%s\n' '$(3) $(4)' >$$@
-$(OUT)/$(1)/%.o: %.c $(OUT)/$(1)/.flags | $(2) $(GEN)/version.h
+$(OUT)/$(1)/%.o: %.c $(OUT)/$(1)/.flags | $(2) $(GEN)/version.h $(GEN)/netd_syscalls.h
 	$$(say) CC '$$*.c'
 	@mkdir -p $$(@D)
 	$$(Q)$(3) $(4) -MMD -MP -c -o $$@ $$<
@@ -87,6 +87,10 @@ objs = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
 $(eval $(call objects,obj,$(MUSL)/.done,$(CC),$(CPPFLAGS) $(STATIC_CFLAGS)))
 
 FORCE:
+# What netd may call, from the comments beside the calls.
+$(GEN)/netd_syscalls.h: build/syscalls.sh $(wildcard core/net/*.c)
+	@mkdir -p $(@D); sh build/syscalls.sh NETD_SYSCALLS $(filter %.c,$^) >$@.new; \
+		if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(GEN)/version.h: FORCE
 	@mkdir -p $(@D); sh build/version.sh '$(VERSION)' $(foreach l,$(LIBS),'$(l) $($(l)_VERSION)') >$@.new; \
 		if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi

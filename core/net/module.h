@@ -10,11 +10,11 @@
  * at any time; they may then be used, accepted from, and polled by any thread.  So a part needs no
  * thread inside: one host-side thread with an epoll of its own (loop.h) has sockets of both.
  *
- * Privilege.  After the start netd has CAP_NET_ADMIN and CAP_NET_RAW (over the inside alone: IP_TRANSPARENT,
- * SO_MARK, AF_PACKET, ports below 1024 with CAP_NET_BIND_SERVICE), an empty root directory, and
- * a seccomp filter that allows what is listed in "#syscalls" comments (netd_seccomp.c).  It cannot
- * open files or enter other namespaces: what is needed from there (a socket inside a container for
- * DNS, /etc/resolv.conf's text) the engine makes (netns_socket()) and sends.
+ * Privilege (netd_isolate.c).  When start() is called netd has CAP_NET_ADMIN and CAP_NET_RAW (over the
+ * inside alone: IP_TRANSPARENT, SO_MARK, raw sockets) and an empty root directory.  After all have
+ * started, a system call works only if a "#syscalls" comment below core/net lists it: list what you call,
+ * in the file that calls it.  What is needed from elsewhere (a socket inside a container for DNS, the
+ * text of /etc/resolv.conf) the engine makes (netns_socket()) and sends.
  *
  * Marks.  Packets that netd itself sends on the inside and that must not be relayed again come from
  * sockets with SO_MARK MARK_OWN; MARK_RELAY is how packets are routed to the relay's listeners.
@@ -62,9 +62,10 @@ extern const struct module relay_module, dns_module, port_module;
 /* A socket(2) of the inside: descriptor, O_CLOEXEC (and with @type's other flags), or -1 and errno.  Any
  * thread; some 10 us. */
 int inside_socket(int family, int type, int protocol);
-/* While starting: write a /proc/sys/net file of the inside.  0, or -1 with @e. */
+/* While starting: write a file of the inside's /proc/sys, "net/ipv4/ip_forward".  0, or -1 with @e. */
 int inside_sysctl(const char *path, const char *value, struct err *e);
-/* While starting: the inside itself, for netns_run(). */
-int inside_netns(void);
+/* Run @fn by the thread that lives inside, and wait: what it opens, it opens there.  Any thread but that
+ * one.  Returns what @fn returned. */
+int inside_run(int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
 
 #endif

@@ -7,11 +7,11 @@
  *   the first control connection as descriptor 3 and exec-root as 4.  In order:
  *	(1) be nobody's: own session, no terminal, stderr is netd.log
  *	(2) lock netd.lock, listen on netd.sock, write netd.json: from here on others find us
- *	(3) open the inside or make it, and start the thread that makes sockets there
- *	(4) start the modules
- *	(5) give up privilege
- *	(6) greet on descriptor 3, and answer requests until a "stop"
- *   A failure before (4) is told on descriptor 3 and ends us.  A module that does not work is reported by
+ *	(3) open the inside or make it, and start the thread that lives there
+ *	(4) give up files and capabilities (netd_isolate.c), start the modules, and filter system calls;
+ *	    with the argument "strict", for tests, one that is not allowed ends us
+ *	(5) greet on descriptor 3, and answer requests until a "stop"
+ *   A failure before (5) is told on descriptor 3 and ends us.  A module that does not work is reported by
  *   "info"; netd goes on without it: containers without a way out beat no containers.
  *
  *   Threads: main (requests), inside (sockets of the inside), and what the modules start.  A network
@@ -23,6 +23,7 @@
 #include "base/proc.h"
 #include "net/loop.h"
 #include "net/module.h"
+#include "net/netd_isolate.h"
 #include "net/netns.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* #syscalls accept4 recvmsg sendmsg socket close exit_group fcntl */
+/* #syscalls accept4 recvmsg sendmsg socket close exit_group fcntl unlinkat */
 
 #define FIRST_CONNECTION 3
 #define EXEC_ROOT 4
@@ -48,13 +49,16 @@ static struct {
 	pthread_mutex_t caller; /* held by the one who asks */
 	pthread_mutex_t lock;	/* after it; guards what follows */
 	pthread_cond_t changed;
-	int state; /* 0 idle, 1 asked, 2 answered */
-	int family, type, protocol;
-	int fd, error;
+	enum { IDLE, ASKED, ANSWERED } state;
+	int (*fn)(void *arg, struct err *e);
+	void *arg;
+	struct err *e;
+	int rc;
 } inside = {.netns = -1,
 	.caller = PTHREAD_MUTEX_INITIALIZER,
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER};
+static int proc_sys = -1; /* /proc/sys, while modules start */
 
 static void inside_to_state(int state)
 {
@@ -64,49 +68,67 @@ static void inside_to_state(int state)
 
 static void inside_await(int state)
 {
-	while (inside.state != state)
+	while ((int)inside.state != state)
 		pthread_cond_wait(&inside.changed, &inside.lock);
 }
 
 static void inside_main(void *arg)
 {
-	int rc = setns(inside.netns, CLONE_NEWNET);
+	struct err *e = arg;
 
-	(void)arg;
 	pthread_mutex_lock(&inside.lock);
-	inside.error = rc ? errno : 0;
-	inside_to_state(2);
-	while (!rc) {
-		inside_await(1);
-		inside.fd = socket(inside.family, inside.type | SOCK_CLOEXEC, inside.protocol);
-		inside.error = inside.fd < 0 ? errno : 0;
-		inside_to_state(2);
+	inside.rc = setns(inside.netns, CLONE_NEWNET) ?
+			    err_set(e, errno, "entering the containers' network namespace") :
+			    netd_isolate(-1, e);
+	inside_to_state(ANSWERED);
+	while (!inside.rc) {
+		inside_await(ASKED);
+		inside.rc = inside.fn(inside.arg, inside.e);
+		inside_to_state(ANSWERED);
+		inside.rc = 0;
 	}
 	pthread_mutex_unlock(&inside.lock);
 }
 
-int inside_socket(int family, int type, int protocol)
+int inside_run(int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
 {
-	int fd, error;
+	int rc;
 
 	pthread_mutex_lock(&inside.caller);
 	pthread_mutex_lock(&inside.lock);
-	inside.family = family;
-	inside.type = type;
-	inside.protocol = protocol;
-	inside_to_state(1);
-	inside_await(2);
-	fd = inside.fd;
-	error = inside.error;
+	inside.fn = fn;
+	inside.arg = arg;
+	inside.e = e;
+	inside_to_state(ASKED);
+	inside_await(ANSWERED);
+	rc = inside.rc;
 	pthread_mutex_unlock(&inside.lock);
 	pthread_mutex_unlock(&inside.caller);
-	errno = error;
-	return fd;
+	return rc;
 }
 
-int inside_netns(void)
+struct wanted_socket {
+	int family, type, protocol;
+	int fd, error;
+};
+
+static int make_socket(void *arg, struct err *e)
 {
-	return inside.netns;
+	struct wanted_socket *w = arg;
+
+	(void)e;
+	w->fd = socket(w->family, w->type | SOCK_CLOEXEC, w->protocol);
+	w->error = errno;
+	return 0;
+}
+
+int inside_socket(int family, int type, int protocol)
+{
+	struct wanted_socket w = {family, type, protocol, -1, 0};
+
+	inside_run(make_socket, &w, NULL);
+	errno = w.error;
+	return w.fd;
 }
 
 struct sysctl {
@@ -116,10 +138,10 @@ struct sysctl {
 static int write_sysctl(void *arg, struct err *e)
 {
 	const struct sysctl *s = arg;
-	cleanup_close int fd = open(s->path, O_WRONLY | O_CLOEXEC);
+	cleanup_close int fd = openat(proc_sys, s->path, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0 || fd_write_full(fd, s->value, strlen(s->value)))
-		return err_set(e, errno, "writing %s to %s", s->value, s->path);
+		return err_set(e, errno, "writing %s to /proc/sys/%s", s->value, s->path);
 	return 0;
 }
 
@@ -127,7 +149,7 @@ int inside_sysctl(const char *path, const char *value, struct err *e)
 {
 	struct sysctl s = {path, value};
 
-	return netns_run(inside.netns, write_sysctl, &s, e);
+	return inside_run(write_sysctl, &s, e);
 }
 
 static int inside_open(struct err *e)
@@ -138,14 +160,14 @@ static int inside_open(struct err *e)
 	inside.netns = netns_open_pinned(EXEC_ROOT, "netns", &made, e);
 	if (inside.netns < 0)
 		return -1;
-	rc = thread_start("inside", inside_main, NULL, 64);
+	rc = thread_start("inside", inside_main, e, 64);
 	if (rc)
 		return err_set(e, rc, "starting a thread");
 	pthread_mutex_lock(&inside.lock);
-	inside_await(2);
-	rc = inside.error;
+	inside_await(ANSWERED);
+	rc = inside.rc;
 	pthread_mutex_unlock(&inside.lock);
-	return rc ? err_set(e, rc, "entering the containers' network namespace") : 0;
+	return rc;
 }
 
 /* --- modules ------------------------------------------------------------------------------------ */
@@ -355,14 +377,18 @@ static int be_found(struct err *e)
 	return json_save_at(EXEC_ROOT, "netd.json", j, 0, e);
 }
 
-static int come_up(struct err *e)
+static int come_up(bool strict, struct err *e)
 {
 	if (be_nobodys(e) || be_found(e) || inside_open(e) || loop_init(&loop, e))
 		return -1;
 	if (loop_add(&loop, &listener, EPOLLIN))
 		return err_set(e, errno, "watching netd.sock");
+	proc_sys = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (netd_isolate(EXEC_ROOT, e))
+		return -1;
 	start_modules();
-	return 0;
+	fd_close(&proc_sys);
+	return netd_filter(strict, e);
 }
 
 int netd_role_main(int argc, char **argv)
@@ -371,12 +397,11 @@ int netd_role_main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	size_t i;
 
-	(void)argc, (void)argv;
 	fcntl(FIRST_CONNECTION, F_SETFD, FD_CLOEXEC);
 	fcntl(EXEC_ROOT, F_SETFD, FD_CLOEXEC);
 	for (i = 0; i < CONNECTIONS_MAX; i++)
 		connections[i].watch.fd = -1;
-	if (come_up(&e)) {
+	if (come_up(argc > 1 && !strcmp(argv[1], "strict"), &e)) {
 		set_failure(answer, &e);
 		send_json(FIRST_CONNECTION, answer, NULL, 0);
 		return 1;

@@ -17,6 +17,7 @@
 
 #include "base/json.h"
 #include "net/loop.h"
+#include "net/nl.h"
 #include "net/relay_packet.h"
 #include "net/splice.h"
 
@@ -44,6 +45,8 @@ struct relay_ports {
 };
 int relay_inside_setup(const struct relay_ports *ports, struct err *e);
 bool relay_has_ipv6(void);
+/* nl_open(), on the inside. */
+int relay_netlink(struct nl *nl, int protocol, struct err *e);
 /* A transparent socket bound to the loopback address of that family; its port. */
 int relay_listener(int family, int type, uint16_t *port, struct err *e);
 

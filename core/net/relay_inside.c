@@ -22,7 +22,6 @@
  */
 #include "base/fs.h"
 #include "net/module.h"
-#include "net/netns.h"
 #include "net/nft.h"
 #include "net/relay.h"
 
@@ -40,7 +39,22 @@
 
 bool relay_has_ipv6(void)
 {
-	return !access("/proc/sys/net/ipv6", F_OK);
+	cleanup_close int fd = inside_socket(AF_INET6, SOCK_DGRAM, 0);
+
+	return fd >= 0;
+}
+
+static int open_netlink(void *arg, struct err *e)
+{
+	struct nl *nl = arg;
+
+	return nl_open(nl, -1, nl->fd, e);
+}
+
+int relay_netlink(struct nl *nl, int protocol, struct err *e)
+{
+	nl->fd = protocol;
+	return inside_run(open_netlink, nl, e);
 }
 
 /* --- routes ------------------------------------------------------------------------------------- */
@@ -215,7 +229,7 @@ static int setup_rules(const struct relay_ports *ports, struct err *e)
 	struct nl nl = NL_INIT;
 	int i, rc = 0;
 
-	if (nl_open(&nl, inside_netns(), NETLINK_NETFILTER, e))
+	if (relay_netlink(&nl, NETLINK_NETFILTER, e))
 		return -1;
 	for (i = 0; i < 2 && !rc; i++) {
 		if (!ports->tcp[i])
@@ -240,14 +254,14 @@ static int setup_sysctls(struct err *e)
 		bool must;
 	} list[] = {
 		/* What comes in on lo has left it just before: sources are our own, or containers'. */
-		{"/proc/sys/net/ipv4/conf/all/rp_filter", "0", true},
-		{"/proc/sys/net/ipv4/conf/default/rp_filter", "0", true},
-		{"/proc/sys/net/ipv4/conf/lo/accept_local", "1", true},
+		{"net/ipv4/conf/all/rp_filter", "0", true},
+		{"net/ipv4/conf/default/rp_filter", "0", true},
+		{"net/ipv4/conf/lo/accept_local", "1", true},
 		/* A client's port may be any. */
-		{"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", false},
+		{"net/ipv4/ip_unprivileged_port_start", "0", false},
 		/* Else bridged packets pass the rules twice, and lose the socket that TPROXY gave them. */
-		{"/proc/sys/net/bridge/bridge-nf-call-iptables", "0", false},
-		{"/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0", false},
+		{"net/bridge/bridge-nf-call-iptables", "0", false},
+		{"net/bridge/bridge-nf-call-ip6tables", "0", false},
 	};
 	size_t i;
 
@@ -263,7 +277,7 @@ int relay_inside_setup(const struct relay_ports *ports, struct err *e)
 	struct nl nl = NL_INIT;
 	int rc;
 
-	if (setup_sysctls(e) || nl_open(&nl, inside_netns(), NETLINK_ROUTE, e))
+	if (setup_sysctls(e) || relay_netlink(&nl, NETLINK_ROUTE, e))
 		return -1;
 	rc = setup_routes(&nl, RELAY_LO4, e);
 	if (!rc && ports->tcp[1])

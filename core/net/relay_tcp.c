@@ -336,7 +336,6 @@ static int accept_one(int listener)
 		return 0;
 	}
 	offered_remove(f);
-	set_options(fd);
 	set_state(f, FLOW_RELAYING);
 	relay_worker_take(f, fd, f->host.fd);
 	return 0;
@@ -394,7 +393,7 @@ static int open_syns(struct err *e)
 	struct nl nl = NL_INIT;
 	int size = 4 << 20, rc;
 
-	if (nl_open(&nl, inside_netns(), NETLINK_NETFILTER, e))
+	if (relay_netlink(&nl, NETLINK_NETFILTER, e))
 		return -1;
 	setsockopt(nl.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	nl_begin(&b, NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG, 0, &head, sizeof(head), "asking for copies of packets");
@@ -429,6 +428,7 @@ int relay_tcp_start(struct relay_ports *ports, struct err *e)
 		listeners[i].ready = listener_ready;
 		if (listeners[i].fd < 0)
 			return -1;
+		set_options(listeners[i].fd); /* what is accepted has them from its first byte on */
 		if (loop_add(&relay_loop, &listeners[i], EPOLLIN))
 			return err_set(e, errno, "watching the relay's listener");
 	}

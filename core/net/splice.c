@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* #syscalls splice shutdown setsockopt close pipe2 fcntl epoll_ctl */
+/* #syscalls splice shutdown setsockopt close pipe2 fcntl epoll_ctl recvfrom write */
 
 #define PIPE_BYTES (256 * 1024) /* wished for; a user's pipe-user-pages-soft may give less */
 #define ROUNDS 8
@@ -123,14 +123,27 @@ void splice_abort(struct splice *s)
 
 /* --- copying ------------------------------------------------------------------------------------ */
 
-/* Fill the empty pipe.  1: something came or it ended; 0: nothing now; -1: an error. */
-static int receive(struct splice_end *from)
+/* splice(2) stops before urgent data, as if there were nothing or the end: recv(2) gets over it, where
+ * SO_OOBINLINE is set.  As splice(2) returns. */
+static ssize_t receive_urgent(struct splice_end *from)
+{
+	char bytes[64];
+	ssize_t n = recv(from->w.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	return n > 0 ? write(from->pipe[1], bytes, (size_t)n) : n;
+}
+
+/* Fill the empty pipe.  @ready: there must be something.  1: something came or it ended; 0: nothing now;
+ * -1: an error. */
+static int receive(struct splice_end *from, bool ready)
 {
 	ssize_t n;
 
 	if (pipe_take(from))
 		return -1;
 	n = splice(from->w.fd, NULL, from->pipe[1], NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (!n || (ready && n < 0 && errno == EAGAIN))
+		n = receive_urgent(from);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	from->held = (size_t)n;
@@ -154,14 +167,15 @@ static int pass_on(struct splice_end *from)
 	return 1;
 }
 
-/* What can be moved from one end to the other.  0, or -1: the connection is broken. */
-static int pump(struct splice_end *from)
+/* What can be moved from one end to the other.  @ready: epoll says that there is something to read.
+ * 0, or -1: the connection is broken. */
+static int pump(struct splice_end *from, bool ready)
 {
 	int i, rc = 1;
 
 	for (i = 0; i < ROUNDS && rc > 0 && !from->done; i++) {
 		if (!from->held && !from->eof)
-			rc = receive(from);
+			rc = receive(from, !i && ready);
 		if (rc > 0)
 			rc = pass_on(from);
 		if (rc > 0 && from->eof) {
@@ -203,9 +217,9 @@ static void end_ready(struct watch *w, uint32_t events)
 	if (events & EPOLLERR)
 		rc = -1;
 	if (!rc && events & (EPOLLIN | EPOLLHUP))
-		rc = pump(e);
+		rc = pump(e, true);
 	if (!rc && events & EPOLLOUT)
-		rc = pump(e->other);
+		rc = pump(e->other, false);
 	if (!rc && s->a.done && s->b.done)
 		finish(s, false);
 	else if (rc || watch_end(&s->a) || watch_end(&s->b))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """netd.py CORACLE EXEC_ROOT - start netd without an engine, and pass requests on to it
 
-Run as root of a user namespace (unshare -Urm).  Prints netd's pid when it is up, then for each line of
+Run as root of a user namespace (unshare -Urm).  Prints the pids of netd and of itself when it is up, then for each line of
 JSON on stdin one line with the answer; at the end of stdin netd is told to stop."""
 import json
 import os
@@ -21,13 +21,13 @@ def descriptors():
     os.dup2(b, 4)
 
 
-subprocess.Popen([coracle, ":netd"], preexec_fn=descriptors, close_fds=False)
+subprocess.Popen([coracle, ":netd", "strict"], preexec_fn=descriptors, close_fds=False)
 its.close()
 hello, fds, _, _ = socket.recv_fds(ours, 65536, 4)
 hello = json.loads(hello)
 if "pid" not in hello:
     sys.exit("netd: " + hello.get("error", "?"))
-print(hello["pid"], flush=True)
+print(hello["pid"], os.getpid(), flush=True)
 for line in sys.stdin:
     ours.send(line.encode())
     print(ours.recv(65536).decode(), flush=True)
