@@ -308,6 +308,7 @@ static bool is_cut_short(const json_error_t *je)
 
 static int parse_body(const struct buf *text, json_t **j, struct err *e)
 {
+	char mistake[JSON_GO_MAX];
 	json_error_t je;
 	size_t end, i;
 
@@ -324,8 +325,8 @@ static int parse_body(const struct buf *text, json_t **j, struct err *e)
 		if (again && json_string_length(fixed) != text->n)
 			*j = json_loadb(again, json_string_length(fixed), JSON_DECODE_ANY, &je);
 		if (!*j)
-			return err_kind(e, ERR_INVALID, "invalid JSON: %s at line %d, column %d", je.text,
-				je.line, je.column);
+			return err_kind(e, ERR_INVALID, "invalid JSON: %s",
+				json_go_mistake(text->p, text->n, mistake) ? mistake : je.text);
 		return 0;
 	}
 	end = (size_t)je.position;

@@ -21,6 +21,10 @@ void cleanup_json_fn(json_t **j);
 /* Parse exactly one JSON value out of @n bytes.  NULL with @e (kind ERR_INVALID) set, else a new
  * reference.  Duplicate keys: the last wins.  Texts with U+0000 are refused. */
 json_t *json_parse(const char *text, size_t n, struct err *e);
+/* The first mistake in a text that is no JSON, in the words of Go's encoding/json ("invalid character
+ * '}' looking for beginning of value"); false: it has none that Go would see. */
+#define JSON_GO_MAX 128 /* bytes of such a message */
+bool json_go_mistake(const char *text, size_t n, char out[static JSON_GO_MAX]);
 /* Read and parse a whole file of at most @max bytes. */
 json_t *json_load_at(int dirfd, const char *path, size_t max, struct err *e);
 /* Compact text of @j, ending in a newline if @newline; order of members kept. */

@@ -38,14 +38,16 @@ static void add_command(json_t *j, const struct container *c)
 	json_set_new(j, "Args", args);
 }
 
-/* Its files exist from its first start on; with another's network they are the other's. */
+/* Its files exist from its first start on, its log from when the runtime is first asked for it; with
+ * another's network they are the other's. */
 static void add_paths(struct engine *en, json_t *j, struct container *c)
 {
 	static const char *const files[][2] = {{"ResolvConfPath", "resolv.conf"},
 		{"HostnamePath", "hostname"}, {"HostsPath", "hosts"}};
 	const char *mode = json_str(c->host, "NetworkMode", "");
 	const char *owner = strncmp(mode, "container:", 10) ? c->id : mode + 10;
-	cleanup_free char *log = c->started_at || c->error ? container_log_path(en, c, c->host) : NULL;
+	bool logged = c->started_at || (c->error && !strncmp(c->error, "failed to create task", 21));
+	cleanup_free char *log = logged ? container_log_path(en, c, c->host) : NULL;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
@@ -144,7 +146,7 @@ json_t *container_inspect(struct engine *en, struct container *c, bool size, str
 		json_set_int(j, "SizeRw", rw);
 		json_set_int(j, "SizeRootFs", rootfs);
 	}
-	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, false));
+	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, false, true));
 	json_set_new(j, "Config", schema_expand(schema_config, c->config));
 	pthread_mutex_lock(&c->lock);
 	json_set_new(j, "NetworkSettings", network_settings(en, c, name));

@@ -133,7 +133,7 @@ static json_t *describe(struct engine *en, struct container *c, bool size, const
 			json_set_int(j, "SizeRw", rw);
 		json_set_int(j, "SizeRootFs", rootfs);
 	}
-	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, true));
+	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, true, c->started_at != 0));
 	if (json_arr(links, c->id))
 		json_array_extend(json_arr(j, "Names"), json_arr(links, c->id));
 	return j;

@@ -601,7 +601,7 @@ void mounts_drop(struct engine *en, const char *id, const json_t *mounts, bool r
 	}
 }
 
-json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief)
+json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief, bool started)
 {
 	static const char *const keys[] = {"Type", "Name", "Source", "Destination", "Driver", "Mode", "RW",
 		"Propagation"};
@@ -617,7 +617,7 @@ json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief)
 		for (k = 0; k < ARRAY_SIZE(keys); k++) {
 			v = json_object_get(p, keys[k]);
 			if (!strcmp(keys[k], "Source") && path)
-				json_set_str(shown, "Source", brief ? "" : path);
+				json_set_str(shown, "Source", brief && !(started && *json_str(p, "Mode", "")) ? "" : path);
 			else if (!strcmp(keys[k], "Name") && json_str(p, "image", NULL))
 				json_set_str(shown, "Name", json_str(p, "image", ""));
 			else if (v)

@@ -28,8 +28,9 @@ json_t *mounts_build(struct engine *en, const char *id, const json_t *config, co
 void mounts_drop(struct engine *en, const char *id, const json_t *mounts, bool remove);
 /* Does it lie in the data-root, or hold it?  By their texts alone, as Docker looks at it. */
 bool mounts_near_data(const struct engine *en, const char *source);
-/* What inspect shows, or @brief, a list: a new reference. */
-json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief);
+/* What is shown, a new reference.  In a list (@brief) a volume has its Source only once the container was
+ * started, and one of the image's VOLUME or the config's Volumes has none even then. */
+json_t *mounts_shown(struct engine *en, const json_t *mounts, bool brief, bool started);
 
 /* A tmpfs destination's options ("size=1m,mode=700") as an array of OCI mount options, after the
  * defaults noexec,nosuid,nodev. NULL with @e if one is unknown. */

@@ -228,16 +228,17 @@ int spec_seccomp(struct engine *en, const struct security *security, const json_
 	cleanup_free char *dir = xasprintf("%s/seccomp", en->config.data_root);
 	cleanup_json json_t *profile = NULL;
 	cleanup_close int cachefd = -1;
+	char mistake[JSON_GO_MAX];
 
 	*path = NULL;
 	if (security->seccomp && !strcmp(security->seccomp, "unconfined"))
 		return 0;
 	if (security->seccomp) {
 		profile = json_parse(security->seccomp, strlen(security->seccomp), e);
-		if (!profile) {
-			e->kind = ERR_FAILED;
-			return err_wrap(e, "Decoding seccomp profile failed");
-		}
+		if (!profile)
+			return err_set(e, 0, "Decoding seccomp profile failed: %s",
+				json_go_mistake(security->seccomp, strlen(security->seccomp), mistake) ? mistake :
+													 "bad JSON");
 		if (!*json_str(profile, "defaultAction", "") && !json_array_size(json_arr(profile, "syscalls")))
 			return 0; /* {} is how profiles say: none */
 	}

@@ -38,24 +38,42 @@ static bool is_skipped(const char *name)
 	return str_in(name, names);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted, as Docker lists them; NULL-terminated, strv_free() it. */
+static char **names_in(const char *path)
+{
+	cleanup_closedir DIR *d = opendir(path);
+	char **names = xcalloc(DEVICES_MAX + 1, sizeof(*names));
+	struct dirent *de;
+	size_t n = 0;
+
+	while (d && n < DEVICES_MAX && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, "..") && !is_skipped(de->d_name))
+			names[n++] = xstrdup(de->d_name);
+	qsort(names, n, sizeof(*names), by_name);
+	return names;
+}
+
 static void walk(json_t *list, const char *outside, const char *inside, int depth)
 {
-	cleanup_closedir DIR *d = depth < DEPTH_MAX ? opendir(outside) : NULL;
-	struct dirent *de;
+	char **names = depth < DEPTH_MAX ? names_in(outside) : NULL, **name;
 	struct stat st;
 
-	while (d && (de = readdir(d)) && json_array_size(list) < DEVICES_MAX) {
-		cleanup_free char *from = fs_join(outside, de->d_name);
-		cleanup_free char *to = fs_join(inside, de->d_name);
+	for (name = names; name && *name && json_array_size(list) < DEVICES_MAX; name++) {
+		cleanup_free char *from = fs_join(outside, *name), *to = fs_join(inside, *name);
 
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") || is_skipped(de->d_name) ||
-			fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		if (lstat(from, &st))
 			continue;
 		if (S_ISDIR(st.st_mode))
 			walk(list, from, to, depth + 1);
 		else if (is_device(st.st_mode))
 			add(list, to, from);
 	}
+	strv_free(names);
 }
 
 static int add_asked(json_t *list, const json_t *device, struct err *e)

@@ -293,7 +293,7 @@ static int check_modes(const json_t *host, const json_t *config, struct err *e)
 	const char *m;
 
 	m = json_str(host, "IpcMode", "");
-	if (!str_in(m, ipc) && !names_container(m))
+	if (!str_in(m, ipc) && !mode_container(m))
 		return err_kind(e, ERR_INVALID, "invalid IPC mode: %s", m);
 	m = json_str(host, "PidMode", "");
 	if (!str_in(m, host_only) && !names_container(m))

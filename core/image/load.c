@@ -7,18 +7,21 @@
  *   and an OCI image layout (index.json names manifests by digest, maybe through further indexes).
  *   An archive that has both, as save makes them since Docker 25, is read as the first.
  *
- *   An image's layers are unpacked from the lowest up; one that is there already is not read at
- *   all.  What has a digest is checked against it: blobs of a layout, layers by the diff_ids of the
+ *   An image's layers are unpacked side by side and committed from the lowest up; one that is there
+ *   already is not read at all.  What has a digest is checked against it: blobs of a layout, layers by the diff_ids of the
  *   config.  Only when all images of the archive are whole does the result go to the engine.
  */
 #include "image/spool.h"
 #include "image/table.h"
+#include "base/proc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MANIFEST_MAX (4 << 20) /* bytes, OCI distribution-spec; indexes too */
 #define INDEX_DEPTH_MAX 4
+#define CARRIERS 3 /* layers unpacked at a time */
+#define CARRIER_STACK_KB 256
 
 struct load {
 	struct worker *w;
@@ -42,50 +45,169 @@ static int check_blob(const char *name, const char *want, const char *got, struc
 	return err_kind(e, ERR_INVALID, "%s has digest %s instead of %s: the archive is damaged", name, got, want);
 }
 
-static int load_layer(struct load *l, size_t i, const char *diff_id, const struct source *src,
-	char parent[DIGEST_MAX], struct err *e)
+/* Several carriers (threads) unpack the missing layers of an image to drafts; who called commits them in
+ * the order of the chain. */
+struct loading {
+	struct load *l;
+	const struct image *image;
+	const json_t *diff_ids;
+	const struct source *src;
+	struct layer_draft drafts[LAYERS_MAX];
+	bool missing[LAYERS_MAX];
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t changed;
+	bool ready[LAYERS_MAX]; /* drafts to commit or discard */
+	size_t next;
+	int carriers;
+	bool failed;
+	struct err why;
+};
+
+/* Unpack layer @i to its draft. */
+static int load_layer(struct loading *g, size_t i, struct err *e)
 {
-	const struct member *m = spool_find(&l->spool, src->name);
-	bool quiet = json_bool(l->w->request, "quiet", true);
-	char id[13], chain[DIGEST_MAX];
-	struct layer_draft d;
+	const char *diff_id = json_string_value(json_array_get(g->diff_ids, i)), *name = g->src[i].name;
+	const struct member *m = spool_find(&g->l->spool, name);
+	bool quiet = json_bool(g->l->w->request, "quiet", true);
+	struct layer_draft *d = &g->drafts[i];
+	struct store *store = &g->l->w->store;
+	char id[13];
 
 	if (!m)
-		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", src->name);
+		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", name);
 	snprintf(id, sizeof(id), "%.12s", digest_hex(diff_id));
-	if (spool_unpack(&l->spool, l->w, m, *parent ? parent : NULL, quiet ? NULL : id, &d, e))
-		return err_wrap(e, "unpacking layer %zu (%s)", i, src->name);
-	if (check_blob(src->name, src->digest, d.blob, e))
+	if (spool_unpack(&g->l->spool, g->l->w, m, i ? g->image->chains[i - 1] : NULL, quiet ? NULL : id, d, e))
+		return err_wrap(e, "unpacking layer %zu (%s)", i, name);
+	if (check_blob(name, g->src[i].digest, d->blob, e))
 		goto discard;
-	if (strcmp(d.diff_id, diff_id)) {
-		err_kind(e, ERR_INVALID, "invalid diffID for layer %zu: expected \"%s\", got \"%s\"", i, diff_id,
-			d.diff_id);
-		goto discard;
-	}
-	if (layer_commit(&l->w->store, *parent ? parent : NULL, &d, chain, e))
-		return -1;
-	memcpy(parent, chain, DIGEST_MAX);
-	return 0;
+	if (!strcmp(d->diff_id, diff_id))
+		return 0;
+	err_kind(e, ERR_INVALID, "invalid diffID for layer %zu: expected \"%s\", got \"%s\"", i, diff_id, d->diff_id);
 discard:
-	layer_discard(&l->w->store, &d);
+	layer_discard(store, d);
 	return -1;
+}
+
+/* The next layer that is missing, or -1. */
+static ssize_t take_layer(struct loading *g)
+{
+	ssize_t i = -1;
+
+	pthread_mutex_lock(&g->lock);
+	while (g->next < g->image->n_chains && !g->missing[g->next])
+		g->next++;
+	if (!g->failed && g->next < g->image->n_chains)
+		i = (ssize_t)g->next++;
+	pthread_mutex_unlock(&g->lock);
+	return i;
+}
+
+static void settle(struct loading *g, size_t i, const struct err *why)
+{
+	pthread_mutex_lock(&g->lock);
+	if (!why)
+		g->ready[i] = true;
+	else if (!g->failed)
+		g->why = *why;
+	g->failed |= why != NULL;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void carrier_main(void *arg)
+{
+	struct loading *g = arg;
+	struct err e = ERR_INIT;
+	ssize_t i;
+
+	while ((i = take_layer(g)) >= 0)
+		settle(g, (size_t)i, load_layer(g, (size_t)i, &e) ? &e : NULL);
+	pthread_mutex_lock(&g->lock);
+	g->carriers--;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void commit_layers(struct loading *g)
+{
+	struct store *store = &g->l->w->store;
+	struct err e = ERR_INIT;
+	char chain[DIGEST_MAX];
+	size_t i;
+
+	for (i = 0; i < g->image->n_chains; i++) {
+		bool ready;
+
+		if (!g->missing[i])
+			continue;
+		pthread_mutex_lock(&g->lock);
+		while (!g->ready[i] && !g->failed)
+			pthread_cond_wait(&g->changed, &g->lock);
+		ready = g->ready[i] && !g->failed;
+		if (ready)
+			g->ready[i] = false; /* the draft is used up in any case */
+		pthread_mutex_unlock(&g->lock);
+		if (!ready)
+			return;
+		if (layer_commit(store, i ? g->image->chains[i - 1] : NULL, &g->drafts[i], chain, &e)) {
+			settle(g, i, &e);
+			return;
+		}
+	}
+}
+
+static void start_carriers(struct loading *g)
+{
+	struct err e = ERR_INIT;
+	int i, rc = 0;
+
+	for (i = 0; i < CARRIERS && !rc; i++) {
+		pthread_mutex_lock(&g->lock);
+		g->carriers++;
+		pthread_mutex_unlock(&g->lock);
+		rc = thread_start("layer", carrier_main, g, CARRIER_STACK_KB);
+	}
+	if (!rc)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->carriers--;
+	pthread_mutex_unlock(&g->lock);
+	if (i == 1) { /* fewer than wanted are no failure */
+		err_set(&e, rc, "starting a thread");
+		settle(g, 0, &e);
+	}
 }
 
 static int load_layers(struct load *l, const struct image *image, const json_t *diff_ids,
 	const struct source *src, struct err *e)
 {
-	char parent[DIGEST_MAX] = "";
+	struct loading *g = xcalloc(1, sizeof(*g));
+	bool any = false;
 	size_t i;
+	int rc;
 
+	*g = (struct loading){.l = l, .image = image, .diff_ids = diff_ids, .src = src,
+		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .why = ERR_INIT};
 	for (i = 0; i < image->n_chains; i++) {
-		if (layer_exists(&l->w->store, image->chains[i])) {
-			memcpy(parent, image->chains[i], DIGEST_MAX);
-			continue;
-		}
-		if (load_layer(l, i, json_string_value(json_array_get(diff_ids, i)), &src[i], parent, e))
-			return -1;
+		g->missing[i] = !layer_exists(&l->w->store, image->chains[i]);
+		any |= g->missing[i];
 	}
-	return 0;
+	if (any)
+		start_carriers(g);
+	commit_layers(g);
+	pthread_mutex_lock(&g->lock);
+	while (g->carriers)
+		pthread_cond_wait(&g->changed, &g->lock);
+	pthread_mutex_unlock(&g->lock);
+	for (i = 0; i < image->n_chains; i++)
+		if (g->ready[i])
+			layer_discard(&l->w->store, &g->drafts[i]);
+	rc = g->failed ? -1 : 0;
+	if (rc && e)
+		*e = g->why;
+	free(g);
+	return rc;
 }
 
 /* Layers into the store, the rest into the result. @refs is taken over. */

@@ -8,7 +8,8 @@
  *   byte (layer_pack(), which checks the digest), so the archive's digests are the image's own.
  *
  *   Names are looked up and configs read first: what can be refused is refused before anything is
- *   written.  Then one layer at a time is packed to a nameless file, as a tar header needs its size.
+ *   written.  Then one layer after the other is packed into the archive; its size, which a tar header
+ *   needs, was noted when it was unpacked.
  */
 #include "image/table.h"
 #include "base/clock.h"
@@ -277,29 +278,49 @@ static int temp_file(const struct store *store, struct err *e)
 	return fd;
 }
 
-static int put_layer(struct archive *a, const struct saved *s, size_t k, const char *diff_id, struct err *e)
+/* Of a layer whose size nobody noted: through a file that tells it. */
+static int put_layer_by_file(struct archive *a, const struct saved *s, size_t k, const char *name, int64_t *size,
+	struct err *e)
 {
 	cleanup_close int fd = temp_file(a->im->store, e);
 	cleanup_free char *chunk = xmalloc(CHUNK);
-	char name[DIGEST_MAX + 16];
-	int64_t size;
 	ssize_t n;
 
 	if (fd < 0 || layer_pack(a->im->store, s->chains[k], fd, e))
 		return -1;
-	size = lseek(fd, 0, SEEK_END);
-	if (size < 0 || lseek(fd, 0, SEEK_SET) < 0)
+	*size = lseek(fd, 0, SEEK_END);
+	if (*size < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_set(e, errno, "packing a layer");
-	blob_name(diff_id, name);
-	if (put_entry(a, '0', name, size, s->created_ns, e))
+	if (put_entry(a, '0', name, *size, s->created_ns, e))
 		return -1;
 	while ((n = fd_read_full(fd, chunk, CHUNK)) > 0)
 		if (tar_write_data(a->tar, chunk, (size_t)n, e))
 			return -1;
-	if (n < 0)
-		return err_set(e, errno, "reading a layer back");
-	json_set_int(a->sizes, diff_id, size);
-	return 0;
+	return n < 0 ? err_set(e, errno, "reading a layer back") : 0;
+}
+
+static int put_data(void *arg, const void *p, size_t n, struct err *e)
+{
+	return tar_write_data(arg, p, n, e);
+}
+
+static int put_layer(struct archive *a, const struct saved *s, size_t k, const char *diff_id, struct err *e)
+{
+	char name[DIGEST_MAX + 16];
+	struct layer_info info;
+	int rc;
+
+	blob_name(diff_id, name);
+	if (layer_stat(a->im->store, s->chains[k], &info, e))
+		return -1;
+	if (info.archive_size)
+		rc = put_entry(a, '0', name, info.archive_size, s->created_ns, e) ||
+		     layer_pack_to(a->im->store, s->chains[k], put_data, a->tar, e) ? -1 : 0;
+	else
+		rc = put_layer_by_file(a, s, k, name, &info.archive_size, e);
+	if (!rc)
+		json_set_int(a->sizes, diff_id, info.archive_size);
+	return rc;
 }
 
 /* --- one image ------------------------------------------------------------------------------------------ */

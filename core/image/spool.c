@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define CHUNK (256 << 10)
+#define PIPE_SIZE (1 << 20)
 #define LINKS_MAX 8		 /* followed one after the other */
 #define REPORT_NS (100 * NS_PER_MS) /* between two lines of progress */
 
@@ -251,18 +252,35 @@ struct copy {
 	int out; /* owned */
 };
 
+/* The file's pages, not copies of them, where the file system can (all but a few). */
+static ssize_t pass_on(const struct copy *c, int64_t offset, size_t n, char **chunk)
+{
+	loff_t at = offset;
+	ssize_t got;
+
+	do
+		got = *chunk ? -1 : splice(c->s->fd, &at, c->out, NULL, n, SPLICE_F_MOVE);
+	while (got < 0 && !*chunk && errno == EINTR);
+	if (got >= 0 || (!*chunk && errno != EINVAL))
+		return got;
+	if (!*chunk)
+		*chunk = xmalloc(CHUNK);
+	got = read_at(c->s, offset, *chunk, n);
+	return got > 0 && fd_write_full(c->out, *chunk, (size_t)got) ? -1 : got;
+}
+
 static void *copy_main(void *arg)
 {
 	struct copy *c = arg;
-	cleanup_free char *chunk = xmalloc(CHUNK);
+	cleanup_free char *chunk = NULL;
 	int64_t done = 0, told = 0, now;
 	ssize_t n;
 
 	while (done < c->m->size) {
 		n = c->m->size - done < CHUNK ? (ssize_t)(c->m->size - done) : CHUNK;
-		n = read_at(c->s, c->m->offset + done, chunk, (size_t)n);
+		n = pass_on(c, c->m->offset + done, (size_t)n, &chunk);
 		/* A short archive is for the reader to find: it knows how long it should be. */
-		if (n <= 0 || fd_write_full(c->out, chunk, (size_t)n))
+		if (n <= 0)
 			break;
 		done += n;
 		now = clock_mono_ns();
@@ -287,6 +305,7 @@ int spool_unpack(const struct spool *s, struct worker *w, const struct member *m
 		return err_set(e, errno, "making a pipe");
 	in = p[0];
 	c.out = p[1];
+	fcntl(c.out, F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one works too */
 	rc = pthread_create(&thread, NULL, copy_main, &c);
 	if (rc) {
 		fd_close(&c.out);

@@ -271,6 +271,14 @@ struct stream *inflater_stream(struct inflater *i)
 	return &i->s;
 }
 
+int inflater_look(struct inflater *i, bool *is_plain, struct err *e)
+{
+	if (i->format == FMT_UNKNOWN && detect(i, e))
+		return -1;
+	*is_plain = i->format == FMT_PLAIN;
+	return 0;
+}
+
 void inflater_free(struct inflater *i)
 {
 	if (!i)

@@ -70,6 +70,7 @@ int layer_stat(const struct store *s, const char *chain, struct layer_info *info
 	snprintf(info->diff_id, sizeof(info->diff_id), "%s", json_str(j, "diff_id", ""));
 	snprintf(info->parent, sizeof(info->parent), "%s", json_str(j, "parent", ""));
 	info->size = json_int(j, "size", 0);
+	info->archive_size = json_int(j, "archive", 0);
 	if (!digest_ok(info->diff_id) || (*info->parent && !digest_ok(info->parent)))
 		return err_set(e, 0, "%s/%s/%s is damaged", s->root, s->driver->name, path);
 	return 0;
@@ -123,6 +124,7 @@ static int unpack_draft(struct store *s, int dir, int fd, int64_t max, struct la
 	memcpy(d->blob, report.blob, sizeof(d->blob));
 	d->size = report.result.bytes;
 	d->blob_size = report.blob_size;
+	d->archive_size = report.archive_size;
 	if (!digest_ok(d->diff_id) || !digest_ok(d->blob))
 		return err_set(e, 0, "the unpacking process reported nonsense");
 	if (!report.recipe_whole)
@@ -169,6 +171,7 @@ static int write_info(int dir, const char *parent, const struct layer_draft *d, 
 	json_set_str(j, "diff_id", d->diff_id);
 	json_set_str(j, "parent", parent ? parent : "");
 	json_set_int(j, "size", d->size);
+	json_set_int(j, "archive", d->archive_size);
 	return json_save_at(dir, "layer.json", j, 0, e);
 }
 
@@ -222,7 +225,8 @@ int layer_commit(struct store *s, const char *parent, struct layer_draft *d, cha
 
 struct pack_sink {
 	struct recipe_sink s;
-	int fd;
+	int (*put)(void *arg, const void *p, size_t n, struct err *e);
+	void *arg;
 	struct sha256 sha256;
 };
 
@@ -231,33 +235,34 @@ static int pack_write(struct recipe_sink *sink, const void *p, size_t n, struct 
 	struct pack_sink *s = (struct pack_sink *)sink;
 
 	sha256_update(&s->sha256, p, n);
-	return fd_write_full(s->fd, p, n) ? err_set(e, errno, "writing the archive of a layer") : 0;
+	return s->put(s->arg, p, n, e);
 }
 
-static int pack_dir(int dir, const struct layer_info *info, int fd, struct err *e)
+static int pack_dir(int dir, const struct layer_info *info, struct pack_sink *sink, struct err *e)
 {
 	cleanup_close int recipe = openat(dir, "recipe", O_RDONLY | O_CLOEXEC);
 	cleanup_close int kept = openat(dir, "kept", O_RDONLY | O_CLOEXEC);
 	cleanup_close int tree = openat(dir, "diff", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct pack_sink sink = { { pack_write }, fd, { { 0 }, 0, { 0 } } };
 	char digest[DIGEST_MAX];
 
 	if (recipe < 0 && errno == ENOENT)
 		return err_set(e, 0, "its archive replaced a directory by a file: it cannot be made again");
 	if (recipe < 0 || tree < 0)
 		return err_set(e, errno, "opening its files");
-	sha256_init(&sink.sha256);
-	if (recipe_replay(recipe, kept, tree, &sink.s, e))
+	sha256_init(&sink->sha256);
+	if (recipe_replay(recipe, kept, tree, &sink->s, e))
 		return -1;
-	sha256_digest(&sink.sha256, digest);
+	sha256_digest(&sink->sha256, digest);
 	if (strcmp(digest, info->diff_id))
 		return err_set(e, 0, "its files were changed: the archive made of them is %s, not %s", digest,
 			info->diff_id);
 	return 0;
 }
 
-int layer_pack(struct store *s, const char *chain, int fd, struct err *e)
+int layer_pack_to(struct store *s, const char *chain,
+	int (*put)(void *arg, const void *p, size_t n, struct err *e), void *arg, struct err *e)
 {
+	struct pack_sink sink = { .s = { pack_write }, .put = put, .arg = arg };
 	cleanup_close int dir = -1;
 	struct layer_info info;
 	char path[LAYER_PATH_MAX];
@@ -267,7 +272,17 @@ int layer_pack(struct store *s, const char *chain, int fd, struct err *e)
 	dir = openat(s->driverfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, errno, "opening layer %s", chain);
-	return pack_dir(dir, &info, fd, e) ? err_wrap(e, "packing layer %s", chain) : 0;
+	return pack_dir(dir, &info, &sink, e) ? err_wrap(e, "packing layer %s", chain) : 0;
+}
+
+static int put_fd(void *arg, const void *p, size_t n, struct err *e)
+{
+	return fd_write_full(*(int *)arg, p, n) ? err_set(e, errno, "writing the archive of a layer") : 0;
+}
+
+int layer_pack(struct store *s, const char *chain, int fd, struct err *e)
+{
+	return layer_pack_to(s, chain, put_fd, &fd, e);
 }
 
 /* --- what lies below a root filesystem --- */

@@ -68,6 +68,7 @@ struct layer_info {
 	char diff_id[DIGEST_MAX];
 	char parent[DIGEST_MAX]; /* chain id, or "" */
 	int64_t size;		 /* bytes of file content in it */
+	int64_t archive_size;	 /* bytes of its uncompressed tar; 0: not known */
 };
 
 void chain_id(const char *parent, const char *diff_id, char out[DIGEST_MAX]); /* parent "" or NULL: lowest */
@@ -90,6 +91,7 @@ struct layer_draft {
 	char blob[DIGEST_MAX];	  /* set by layer_unpack(): digest of the bytes as they came */
 	int64_t size;		  /* bytes of file content */
 	int64_t blob_size;	  /* bytes read */
+	int64_t archive_size;	  /* bytes of the uncompressed tar */
 };
 
 /**
@@ -119,6 +121,9 @@ void layer_discard(struct store *s, struct layer_draft *d);
 /* Write the layer's archive to @fd, uncompressed: the very bytes it was unpacked from (its digest is
  * the diff_id), made again from its files.  An error if these were changed. */
 int layer_pack(struct store *s, const char *chain, int fd, struct err *e);
+/* The same, piece by piece to a function. */
+int layer_pack_to(struct store *s, const char *chain,
+	int (*put)(void *arg, const void *p, size_t n, struct err *e), void *arg, struct err *e);
 
 /* Archives the layer is known as in registries, the latest first: an array of {"digest":"sha256:…",
  * "size":bytes, "type":media type, "from":["host/repository", …]} (new reference), empty if none.

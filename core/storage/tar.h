@@ -125,6 +125,8 @@ int tar_pack_tree(struct tar_writer *w, int dirfd, const char *path, const char 
 struct inflater;
 struct inflater *inflater_new(struct stream *in); /* borrows @in */
 struct stream *inflater_stream(struct inflater *i);
+/* Read the first bytes and see whether it is compressed at all. */
+int inflater_look(struct inflater *i, bool *is_plain, struct err *e);
 void inflater_free(struct inflater *i);
 
 /* --- compression: gzip, the same bytes for the same input --- */

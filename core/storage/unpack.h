@@ -21,7 +21,7 @@ struct unpack_report {
 	bool ok;
 	struct err err; /* if not */
 	char diff_id[DIGEST_MAX], blob[DIGEST_MAX];
-	int64_t blob_size;
+	int64_t blob_size, archive_size;
 	bool recipe_whole;
 	struct tar_unpack_result result;
 };

@@ -70,11 +70,16 @@ static int unpack(const struct args *a, struct unpack_report *report, struct err
 	struct inflater *inflater;
 	struct recipe *recipe;
 	struct ring *ring;
+	bool is_plain;
 
 	sha256_init(&blob);
 	sha256_init(&diff);
 	fd_stream_init(&archive, ARCHIVE_FD, &blob);
 	inflater = inflater_new(&archive.s);
+	if (inflater_look(inflater, &is_plain, e))
+		return -1;
+	if (is_plain)
+		archive.sha256 = NULL; /* both digests are of the same bytes */
 	recipe = recipe_new(RECIPE_FD, KEPT_FD);
 	ring = ring_start(inflater_stream(inflater), e);
 	if (!ring || !recipe)
@@ -86,9 +91,13 @@ static int unpack(const struct args *a, struct unpack_report *report, struct err
 	ring_free(ring);
 	inflater_free(inflater);
 	recipe_free(recipe);
-	sha256_digest(&blob, report->blob);
 	sha256_digest(&diff, report->diff_id);
+	if (is_plain)
+		memcpy(report->blob, report->diff_id, sizeof(report->blob));
+	else
+		sha256_digest(&blob, report->blob);
 	report->blob_size = archive.total;
+	report->archive_size = plain.total;
 	return 0;
 }
 

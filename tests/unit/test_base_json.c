@@ -166,3 +166,45 @@ TEST(string_vectors)
 	strv_free(back);
 	strv_free(NULL);
 }
+
+TEST(mistakes_in_the_words_of_go)
+{
+	/* As the real engine answers them. */
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"{'a':1}", "invalid character '\\'' looking for beginning of object key string"},
+		{"{\"a\":1,}", "invalid character '}' looking for beginning of object key string"},
+		{"{\"a\" \"b\"}", "invalid character '\"' after object key"},
+		{"{\"a\":tru}", "invalid character '}' in literal true (expecting 'e')"},
+		{"{\"a\":\"\\q\"}", "invalid escape sequence `\\q` in string"},
+		{"{\"a\":\"b\nc\"}", "invalid character '\\n' in string"},
+		{"{\"a\":01}", "invalid character '1' after object key:value pair"},
+		{"{\"a\":-}", "invalid character '}' in numeric literal"},
+		{"{\"a\":[1 2]}", "invalid character '2' after array element"},
+		{"[", "unexpected EOF"}, {"{\"a", "unexpected EOF"}, {"", "unexpected EOF"},
+		{"x", "invalid character 'x' looking for beginning of value"},
+		{"{}", NULL}, {"[]", NULL}, {"[[],{},{\"a\":[]},\"\\u00e9\",-1.5e+3,null]", NULL},
+		{"\"\\u0000\"", NULL},
+	};
+	char got[JSON_GO_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		bool bad = json_go_mistake(cases[i].text, strlen(cases[i].text), got);
+
+		CHECK_INT(bad, cases[i].want != NULL);
+		if (bad && cases[i].want)
+			CHECK_STR(got, cases[i].want);
+	}
+}
+
+TEST(nesting_does_not_use_our_stack)
+{
+	char got[JSON_GO_MAX];
+	size_t n = 1 << 20;
+	cleanup_free char *deep = xcalloc(1, n);
+
+	memset(deep, '[', n);
+	CHECK(json_go_mistake(deep, n, got));
+	CHECK_STR(got, "exceeded max depth");
+}

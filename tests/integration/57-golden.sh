@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What the real engine answered, recorded, against what ours answers: needs a directory with such
+# records and the tools that made them.
+#   GOLDEN=DIR          it: DIR/capture.py, DIR/compare.py, DIR/api/GROUP/CASE.json
+#   GOLDEN_ROOTFS=TAR   the root directory they were made with
+#   GOLDEN_GROUPS=...   what to play (create,volumes,inside)
+# Differences that have a reason are lines of tests/golden-exceptions.
+# test: time=900
+. "$(dirname "$0")/lib.sh"
+
+: "${GOLDEN:=}" "${GOLDEN_GROUPS:=create,volumes,inside}"
+[ -n "$GOLDEN" ] || { skip "golden answers" "machine: GOLDEN names no directory of records"; exit 0; }
+engine_start || exit 1
+if ! python3 "$GOLDEN/capture.py" --host "unix://$xdg/docker.sock" --clean --only "$GOLDEN_GROUPS" --out "$TEST_TMP/mine" \
+	--rootfs "${GOLDEN_ROOTFS:-$(image_busybox)}" >"$TEST_TMP/capture.log" 2>&1; then
+	not_ok "golden answers: capture" "$(tail -3 "$TEST_TMP/capture.log")"
+	exit 1
+fi
+for group in ${GOLDEN_GROUPS//,/ }; do
+	python3 "$GOLDEN/compare.py" "$GOLDEN/api" "$TEST_TMP/mine" --max 1000 --only "$group/*" >"$TEST_TMP/compare" 2>&1
+	left=$(python3 "$top/tests/oracle/explained.py" "$top/tests/golden-exceptions" <"$TEST_TMP/compare" 2>&1)
+	[ -z "$left" ] && ok "golden answers: $group" || not_ok "golden answers: $group" "$left"
+done
