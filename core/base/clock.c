@@ -246,3 +246,42 @@ int clock_parse_duration(const char *text, int64_t *ns)
 	*ns = total * sign;
 	return 0;
 }
+
+/* @v with a point before its last @places digits, without the zeros at the end. */
+static void put_decimal(char *out, size_t n, uint64_t v, int places, const char *unit)
+{
+	char fraction[12];
+	uint64_t one = 1;
+	int i;
+
+	for (i = 0; i < places; i++)
+		one *= 10;
+	snprintf(fraction, sizeof(fraction), "%0*llu", places, (unsigned long long)(v % one));
+	for (i = places; i > 0 && fraction[i - 1] == '0'; i--)
+		;
+	fraction[v % one ? i : 0] = 0;
+	snprintf(out, n, "%llu%s%s%s", (unsigned long long)(v / one), *fraction ? "." : "", fraction, unit);
+}
+
+char *clock_format_duration(int64_t ns, char *out)
+{
+	uint64_t u = ns < 0 ? -(uint64_t)ns : (uint64_t)ns, minutes = u / NS_PER_S / 60;
+	char *p = out, *end = out + CLOCK_DURATION_MAX;
+
+	if (ns < 0)
+		*p++ = '-';
+	if (u && u < 1000) {
+		put_decimal(p, (size_t)(end - p), u, 0, "ns");
+	} else if (u && u < NS_PER_MS) {
+		put_decimal(p, (size_t)(end - p), u, 3, "\u00b5s");
+	} else if (u && u < NS_PER_S) {
+		put_decimal(p, (size_t)(end - p), u, 6, "ms");
+	} else {
+		if (minutes >= 60)
+			p += snprintf(p, (size_t)(end - p), "%lluh", (unsigned long long)(minutes / 60));
+		if (minutes)
+			p += snprintf(p, (size_t)(end - p), "%llum", (unsigned long long)(minutes % 60));
+		put_decimal(p, (size_t)(end - p), u - minutes * 60 * NS_PER_S, 9, "s");
+	}
+	return out;
+}

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -501,6 +502,34 @@ void exec_exited(struct engine *en, struct exec *x)
 	snprintf(code, sizeof(code), "%d", end.exit_code);
 	note_end(x, end.exit_code);
 	exec_event(en, x, "exec_die", json_pack("{s:s}", "exitCode", code));
+}
+
+int exec_wait(struct exec *x, int64_t deadline, int *exit_code)
+{
+	struct timespec ts = {deadline / NS_PER_S, deadline % NS_PER_S};
+	int rc = 0;
+
+	pthread_mutex_lock(&x->lock);
+	while (x->state != EXEC_ENDED && !rc)
+		rc = pthread_cond_timedwait(&x->changed, &x->lock, &ts);
+	if (x->state == EXEC_ENDED) {
+		*exit_code = x->exit_code;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&x->lock);
+	return rc ? -1 : 0;
+}
+
+void exec_kill(struct exec *x)
+{
+	cleanup_close int ctl = -1;
+
+	pthread_mutex_lock(&x->lock);
+	if (x->state == EXEC_RUNNING && x->ctl >= 0)
+		ctl = fcntl(x->ctl, F_DUPFD_CLOEXEC, 0);
+	pthread_mutex_unlock(&x->lock);
+	if (ctl >= 0)
+		monitor_signal(ctl, SIGKILL, NULL); /* or it has ended */
 }
 
 /* --- resize, inspect -------------------------------------------------------------------------- */

@@ -44,6 +44,9 @@ struct exec_start_options {
 	size_t early_len;
 };
 int exec_start(struct engine *en, struct exec *x, const struct exec_start_options *o, struct err *e);
+/* Until it has ended or @deadline (monotonic ns). 0 and its exit code, or -1. */
+int exec_wait(struct exec *x, int64_t deadline, int *exit_code);
+void exec_kill(struct exec *x); /* SIGKILL, if it runs */
 /* Waits up to 10 s for one that is not started yet. */
 int exec_resize(struct engine *en, struct exec *x, unsigned int h, unsigned int w, struct err *e);
 json_t *exec_inspect(struct exec *x);

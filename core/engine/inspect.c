@@ -21,11 +21,16 @@ static json_t *state(const struct container *c)
 	bool restarting = c->status == ST_RESTARTING, running = c->status == ST_RUNNING || restarting;
 	char started[CLOCK_RFC3339_MAX], finished[CLOCK_RFC3339_MAX];
 
-	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:s, s:s}", "Status",
+	json_t *j;
+
+	j = json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:s, s:s}", "Status",
 		container_status(c), "Running", running, "Paused", c->paused, "Restarting", restarting, "OOMKilled",
 		c->oom_killed, "Dead", 0, "Pid", (int)c->pid, "ExitCode", c->exit_code, "Error",
 		c->error ? c->error : "", "StartedAt", clock_format(c->started_at, started), "FinishedAt",
 		clock_format(c->finished_at, finished));
+	if (c->health)
+		json_set_new(j, "Health", json_deep_copy(c->health));
+	return j;
 }
 
 static void add_command(json_t *j, const struct container *c)

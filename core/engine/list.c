@@ -4,6 +4,7 @@
  */
 #include "engine/container.h"
 #include "engine/filter.h"
+#include "engine/health.h"
 #include "engine/links.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
@@ -50,8 +51,13 @@ static void status_text(const struct container *c, char *out, size_t n)
 	char ago[40];
 
 	duration(now - (c->status == ST_RUNNING ? c->started_at : c->finished_at), ago);
-	if (c->status == ST_RUNNING)
-		snprintf(out, n, c->paused ? "Up %s (Paused)" : "Up %s", ago);
+	if (c->status == ST_RUNNING && c->paused)
+		snprintf(out, n, "Up %s (Paused)", ago);
+	else if (c->status == ST_RUNNING && c->health)
+		snprintf(out, n, "Up %s (%s%s)", ago,
+			strcmp(health_status(c), "starting") ? "" : "health: ", health_status(c));
+	else if (c->status == ST_RUNNING)
+		snprintf(out, n, "Up %s", ago);
 	else if (c->status == ST_RESTARTING)
 		snprintf(out, n, "Restarting (%d) %s ago", c->exit_code, ago);
 	else if (c->status == ST_REMOVING)
@@ -332,7 +338,7 @@ static bool match_state(struct query *q, const struct container *c)
 		return false;
 	if (json_array_size(exited) && (c->status != ST_EXITED || !filter_has(exited, code)))
 		return false;
-	return !json_array_size(health) || filter_has(health, "none");
+	return !json_array_size(health) || filter_has(health, health_status(c));
 }
 
 static bool match(struct query *q, struct container *c)

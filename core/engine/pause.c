@@ -10,6 +10,7 @@
  */
 #include "engine/container.h"
 #include "base/fs.h"
+#include "engine/health.h"
 
 #include <signal.h>
 
@@ -48,6 +49,10 @@ static int freeze(struct engine *en, struct container *c, bool on, struct err *e
 		return err_wrap(e, on ? "cannot pause container %s" : "Cannot unpause container %s", c->id);
 	pthread_mutex_lock(&c->lock);
 	c->paused = on && c->status == ST_RUNNING;
+	if (c->paused)
+		health_end(c);
+	else
+		health_resume(en, c);
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
 	container_save_state(en, c);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/exec.h"
+#include "engine/health.h"
 #include "engine/limits.h"
 #include "engine/network.h"
 #include "engine/spec.h"
@@ -360,6 +361,7 @@ static void note_start(struct engine *en, struct container *c, int ctl, const st
 	c->oom_killed = false;
 	free(c->error);
 	c->error = NULL;
+	health_begin(en, c);
 	pthread_mutex_unlock(&c->lock);
 	network_events(en, c, "connect");
 	container_save_state(en, c);
@@ -538,6 +540,7 @@ static struct ended note_exit(struct engine *en, struct container *c, const stru
 	c->finished_at = x->finished_at;
 	c->oom_killed = x->oom_killed;
 	c->paused = false;
+	health_end(c);
 	c->status = ST_EXITED;
 	end.stopping = c->stopping > 0;
 	if (wants_restart(en, c))

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/exec.h"
+#include "engine/health.h"
 #include "engine/mounts.h"
 #include "engine/names.h"
 #include "engine/network.h"
@@ -96,6 +97,8 @@ static json_t *state_to_json(const struct container *c)
 		json_set_str(j, "error", c->error);
 	json_set_int(j, "started_at", c->started_at);
 	json_set_int(j, "finished_at", c->finished_at);
+	if (c->health)
+		json_set_new(j, "health", json_deep_copy(c->health));
 	json_set_int(j, "restart_count", c->restart_count);
 	json_set_bool(j, "stopped_by_user", c->stopped_by_user);
 	json_set_str(j, "sandbox_id", c->sandbox_id);
@@ -154,12 +157,14 @@ static void load_state(struct engine *en, struct container *c)
 	c->exit_code = (int)json_int(j, "exit_code", 0);
 	c->oom_killed = json_bool(j, "oom_killed", false);
 	c->error = xstrdup(error);
+	c->health = json_incref(json_obj(j, "health"));
 	c->started_at = json_int(j, "started_at", 0);
 	c->finished_at = json_int(j, "finished_at", 0);
 	c->restart_count = (int)json_int(j, "restart_count", 0);
 	c->stopped_by_user = json_bool(j, "stopped_by_user", false);
 	copy_id(c->sandbox_id, json_str(j, "sandbox_id", ""));
 	if (!strcmp(status, "running") && !fs_exists_at(en->execfd, c->id)) {
+		health_end(c);
 		c->exit_code = LOST;
 		c->finished_at = clock_real_ns();
 		c->exits++;
@@ -294,6 +299,8 @@ static bool reconnect(struct engine *en, struct container *c, int dirfd)
 	c->started_at = info.started_at;
 	c->exit_code = 0;
 	c->paused = monitor_is_paused(dirfd);
+	if (!c->paused)
+		health_resume(en, c);
 	c->watch = watch_add(en, ctl, WATCH_CONTAINER, c, NULL);
 	pthread_mutex_unlock(&c->lock);
 	return true;
@@ -311,6 +318,7 @@ static void ended_meanwhile(struct engine *en, struct container *c, int dirfd)
 	if (recorded ? x.finished_at <= c->finished_at : !j && c->status != ST_RUNNING)
 		return; /* known already, or it never came to run */
 	c->status = ST_EXITED;
+	health_end(c);
 	c->exit_code = x.exit_code;
 	c->oom_killed = x.oom_killed;
 	c->finished_at = x.finished_at;

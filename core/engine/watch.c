@@ -16,6 +16,7 @@
 #include "base/proc.h"
 #include "engine/container.h"
 #include "engine/exec.h"
+#include "engine/health.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ struct watcher {
 	struct entry *entries;
 	size_t n, cap;
 	uint64_t next_id;
-	int64_t timer; /* monotonic ns of the next restart, 0: none */
+	int64_t timer; /* monotonic ns of the next restart or probe, 0: none */
 };
 
 static void add_fd(struct watcher *w, int fd, uint32_t events, uint64_t id)
@@ -212,23 +213,33 @@ static void dispatch(struct watcher *w, uint64_t id)
 	container_put(e.c);
 }
 
+/* Is a time of a container's, guarded by its lock, over?  Else *next is no later. */
+static bool is_due(struct container *c, int64_t *at, int64_t now, int64_t *next)
+{
+	bool due;
+
+	pthread_mutex_lock(&c->lock);
+	due = *at && *at <= now;
+	if (due)
+		*at = 0;
+	else if (*at && (!*next || *at < *next))
+		*next = *at;
+	pthread_mutex_unlock(&c->lock);
+	return due;
+}
+
 /* Start what is due; the next time something is, in w->timer. */
 static void run_timers(struct watcher *w, int64_t now)
 {
 	struct container **all = containers_all(w->en);
-	int64_t next = 0, at;
+	int64_t next = 0;
 	size_t i;
 
 	for (i = 0; all[i]; i++) {
-		pthread_mutex_lock(&all[i]->lock);
-		at = all[i]->restart_at;
-		if (at && at <= now)
-			all[i]->restart_at = 0;
-		pthread_mutex_unlock(&all[i]->lock);
-		if (at && at <= now)
+		if (is_due(all[i], &all[i]->restart_at, now, &next))
 			container_restart_due(w->en, all[i]);
-		else if (at && (!next || at < next))
-			next = at;
+		if (is_due(all[i], &all[i]->health_at, now, &next))
+			health_due(w->en, all[i]);
 	}
 	containers_free(all);
 	if (next)

@@ -4,7 +4,7 @@
  *
  * It polls the control descriptors of all monitors, the sockets of clients that attached before
  * the start, and the log directories that are being followed, and keeps the timers of restart
- * policies.  What it calls does memory work and a few small writes; anything longer (removing,
+ * policies and health checks.  What it calls does memory work and a few small writes; anything longer (removing,
  * starting) goes to a thread of its own.
  */
 #ifndef ENGINE_WATCH_H
@@ -27,7 +27,7 @@ int watch_start(struct engine *en, struct err *e);
  * lock held that its handler takes first, and note the number under it. */
 uint64_t watch_add(struct engine *en, int fd, enum watch_kind kind, struct container *c, struct exec *x);
 void watch_remove(struct engine *en, uint64_t id, int fd);
-/* A container's restart is due at c->restart_at. */
+/* Something of a container is due at that time: c->restart_at, c->health_at. */
 void watch_timer(struct engine *en, int64_t at_mono);
 
 /* Wake the container's waiters when its log grows. Counted. */

@@ -51,3 +51,29 @@ engine_kill "$(awk '/^PPid:/ {print $2}' "/proc/$(field shared '{{.State.Pid}}')
 check "a monitor's death leaves nobody stopped" bash -c 'while grep -qs "^State:.T" /proc/$0/status; do :; done' "$sleeper"
 kill "$sleeper" 2>/dev/null
 docker rm -f paused shared >/dev/null
+
+# --- health checks --------------------------------------------------------------------------------------
+health() { field "$1" '{{.State.Health.Status}}'; }
+await_health() { until [ "$(health "$1")" = "$2" ]; do :; done; }
+docker run -d --name well --health-cmd 'echo out; echo err >&2; test -e /ok' --health-interval 100ms --health-retries 2 bb sleep 1000 >/dev/null
+check_has "health: starting at first" "starting" docker ps -a --filter name=well --format '{{.Status}}'
+check "health: failures make it unhealthy" await_health well unhealthy
+check_has "health: docker ps says so" "(unhealthy)" docker ps --filter health=unhealthy --format '{{.Status}}'
+check_out "health: the last result" '1 "out\nerr\n"' field well '{{with index .State.Health.Log 0}}{{.ExitCode}} {{json .Output}}{{end}}'
+check "health: a success makes it healthy" bash -c "$docker_cli -H unix://$xdg/docker.sock exec well touch /ok" && await_health well healthy
+until [ "$(field well '{{len .State.Health.Log}}')" = 5 ]; do :; done
+check_out "health: no failure is counted any more" "0" field well '{{.State.Health.FailingStreak}}'
+check_has "health: its events" "container health_status: healthy" docker events --since 1h --until 0s --filter event=health_status
+check_has "health: an exec as any other" "exec_start: /bin/sh -c echo out" docker events --since 1h --until 0s --filter event=exec_start
+engine_crash
+check_out "health outlives a kill -9 of the engine" "healthy 5" field well '{{.State.Health.Status}} {{len .State.Health.Log}}'
+docker exec well rm /ok
+check "health: is probed by the next engine" await_health well unhealthy
+docker stop -t 0 well >/dev/null
+check_out "health: one that ended is unhealthy" "unhealthy" health well
+docker run -d --name slow --health-cmd 'echo partly; sleep 1000' --health-timeout 200ms --health-interval 100ms --health-retries 1 --health-start-period 10m --health-start-interval 100ms bb sleep 1000 >/dev/null
+until [ "$(field slow '{{len .State.Health.Log}}')" != 0 ]; do :; done
+check_out "health: a timeout" 'Health check exceeded timeout (200ms): partly' field slow '{{(index .State.Health.Log 0).Output}}'
+check_out "health: failures in the start period do not count" "starting 0" field slow '{{.State.Health.Status}} {{.State.Health.FailingStreak}}'
+check_out "--no-healthcheck" "<nil>" bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock run -d --no-healthcheck bb sleep 1000); $docker_cli -H unix://$xdg/docker.sock inspect -f '{{.State.Health}}' \$id; $docker_cli -H unix://$xdg/docker.sock rm -f \$id >/dev/null"
+docker rm -f well slow >/dev/null

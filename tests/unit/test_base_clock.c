@@ -118,6 +118,23 @@ TEST(parse_go_durations)
 	lasts("-", false, 0);
 }
 
+TEST(format_go_durations)
+{
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {
+		{ 0, "0s" }, { 7, "7ns" }, { 1500, "1.5\xc2\xb5s" }, { 500 * NS_PER_MS, "500ms" },
+		{ 1500 * NS_PER_MS, "1.5s" }, { 30 * NS_PER_S, "30s" }, { 60 * NS_PER_S, "1m0s" },
+		{ 3723 * NS_PER_S + 500000000, "1h2m3.5s" }, { -NS_PER_S, "-1s" },
+		{ INT64_MAX, "2562047h47m16.854775807s" }, { INT64_MIN, "-2562047h47m16.854775808s" },
+	};
+	char out[CLOCK_DURATION_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CHECK_STR(clock_format_duration(cases[i].ns, out), cases[i].text);
+}
+
 TEST(clocks_run)
 {
 	int64_t a = clock_mono_ns(), b = clock_mono_ns();
