@@ -220,7 +220,7 @@ int parse_i64(struct span s, int64_t min, int64_t max, int64_t *v)
 	return 0;
 }
 
-int parse_size(const char *s, int64_t *bytes)
+static int parse_scaled(const char *s, uint64_t thousand, int64_t *bytes)
 {
 	static const char units[] = "bkmgtp";
 	struct span number = {s, strspn(s, "0123456789")}, frac = {NULL, 0};
@@ -240,12 +240,12 @@ int parse_size(const char *s, int64_t *bytes)
 	if (*s == ' ')
 		s++;
 	for (i = 0; units[i] && units[i] != tolower((unsigned char)*s); i++)
-		scale *= i ? 1024 : 1;
+		;
 	if (*s) {
 		if (!units[i])
 			return -1;
 		for (scale = 1; i; i--)
-			scale *= 1024;
+			scale *= thousand;
 		s++;
 		if (scale > 1 && tolower((unsigned char)*s) == 'i')
 			s++;
@@ -263,6 +263,16 @@ int parse_size(const char *s, int64_t *bytes)
 		return -1;
 	*bytes = (int64_t)(whole * scale) + (int64_t)(sum * (double)scale);
 	return 0;
+}
+
+int parse_size(const char *s, int64_t *bytes)
+{
+	return parse_scaled(s, 1024, bytes);
+}
+
+int parse_size_decimal(const char *s, int64_t *bytes)
+{
+	return parse_scaled(s, 1000, bytes);
 }
 
 /* --- buffers --- */

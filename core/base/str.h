@@ -64,6 +64,7 @@ int parse_u64_base(struct span s, unsigned int base, uint64_t max, uint64_t *v);
 int parse_i64(struct span s, int64_t min, int64_t max, int64_t *v); /* an optional '-' */
 /* Bytes with a suffix as Docker takes them: "64m", "1.5g", "1024", "2kb"; 1k is 1024. */
 int parse_size(const char *s, int64_t *bytes);
+int parse_size_decimal(const char *s, int64_t *bytes); /* the same with 1k as 1000 */
 
 /* --- buffers ------------------------------------------------------------------------------- */
 struct buf {

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "engine/images.h"
+#include "engine/logconfig.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
 #include "engine/links.h"
@@ -217,29 +218,10 @@ static void default_str(json_t *o, const char *key, const char *value)
 		json_set_str(o, key, value);
 }
 
-static int check_log_options(const char *driver, const json_t *options, struct err *e)
-{
-	static const char *const known[] = {"max-file", "max-size", "compress", "labels", "labels-regex", "env",
-		"env-regex", "tag", "mode", "max-buffer-size", NULL};
-	const char *key, *mode = json_str(options, "mode", "blocking");
-	json_t *v;
-
-	if (strcmp(mode, "blocking") && strcmp(mode, "non-blocking"))
-		return err_kind(e, ERR_INVALID, "logger: logging mode not supported: %s", mode);
-	if (!strcmp(driver, "none"))
-		return 0;
-	json_object_foreach((json_t *)(uintptr_t)options, key, v)
-		if (!str_in(key, known))
-			return err_kind(e, ERR_INVALID, "unknown log opt '%s' for %s log driver", key, driver);
-	return 0;
-}
-
 static int default_log(struct request *r, struct err *e)
 {
-	static const char *const drivers[] = {"json-file", "local", "none", NULL};
 	const struct config *conf = &r->en->config;
 	json_t *log = json_obj(r->host, "LogConfig");
-	const char *type;
 
 	log = log ? json_copy(log) : json_object();
 	json_set_new(r->host, "LogConfig", log);
@@ -250,11 +232,7 @@ static int default_log(struct request *r, struct err *e)
 	}
 	if (!json_obj(log, "Config"))
 		json_set_new(log, "Config", json_object());
-	type = json_str(log, "Type", "");
-	if (!str_in(type, drivers))
-		return err_kind(e, ERR_INVALID, "error looking up logging plugin %s: plugin \"%s\" not found",
-			type, type);
-	return check_log_options(type, json_obj(log, "Config"), e);
+	return logconfig_check(json_str(log, "Type", ""), json_obj(log, "Config"), e);
 }
 
 /* "container:NAME" is kept as "container:ID": names change. */

@@ -43,16 +43,21 @@ static void add_command(json_t *j, const struct container *c)
 	json_set_new(j, "Args", args);
 }
 
-/* Its files exist from its first start on, its log from when the runtime is first asked for it; with
- * another's network they are the other's. */
+/* From when the runtime is first asked for it; other drivers' files are no business of anybody's. */
+static bool has_log_path(const struct container *c)
+{
+	return (c->started_at || (c->error && !strncmp(c->error, "failed to create task", 21))) &&
+		!strcmp(json_str(json_obj(c->host, "LogConfig"), "Type", "json-file"), "json-file");
+}
+
+/* Its files exist from its first start on; with another's network they are the other's. */
 static void add_paths(struct engine *en, json_t *j, struct container *c)
 {
 	static const char *const files[][2] = {{"ResolvConfPath", "resolv.conf"},
 		{"HostnamePath", "hostname"}, {"HostsPath", "hosts"}};
 	const char *mode = json_str(c->host, "NetworkMode", "");
 	const char *owner = strncmp(mode, "container:", 10) ? c->id : mode + 10;
-	bool logged = c->started_at || (c->error && !strncmp(c->error, "failed to create task", 21));
-	cleanup_free char *log = logged ? container_log_path(en, c, c->host) : NULL;
+	cleanup_free char *log = has_log_path(c) ? container_log_path(en, c, c->host) : NULL;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(files); i++) {

@@ -21,6 +21,7 @@
 #include "engine/exec.h"
 #include "engine/health.h"
 #include "engine/limits.h"
+#include "engine/logconfig.h"
 #include "engine/network.h"
 #include "engine/spec.h"
 #include "engine/validate.h"
@@ -28,7 +29,6 @@
 #include "engine/watch.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -104,79 +104,6 @@ void expect_start(void)
 
 /* --- the request to the monitor --------------------------------------------------------------- */
 
-/* Names in a comma list, or matching a regular expression, get their value into @attrs. */
-static void add_attrs(json_t *attrs, const char *list, const char *regex, const char *key,
-	const char *value)
-{
-	struct span rest = span_of(list), word;
-	regex_t re;
-	bool hit = false;
-
-	while (span_token(&rest, ',', &word))
-		hit |= span_eqs(word, key);
-	if (!hit && *regex && !regcomp(&re, regex, REG_EXTENDED | REG_NOSUB)) {
-		hit = !regexec(&re, key, 0, NULL, 0);
-		regfree(&re);
-	}
-	if (hit)
-		json_set_str(attrs, key, value);
-}
-
-/* What the options labels, env and tag of the log driver put into each line. */
-static json_t *log_attrs(const struct container *c, const json_t *options)
-{
-	json_t *attrs = json_object(), *v;
-	const char *key;
-	size_t i;
-
-	json_object_foreach(json_obj(c->config, "Labels"), key, v)
-		add_attrs(attrs, json_str(options, "labels", ""), json_str(options, "labels-regex", ""), key,
-			json_string_value(v));
-	json_array_foreach(json_arr(c->config, "Env"), i, v) {
-		const char *text = json_string_value(v), *eq = strchr(text, '=');
-		cleanup_free char *name = eq ? xstrndup(text, (size_t)(eq - text)) : NULL;
-
-		if (name)
-			add_attrs(attrs, json_str(options, "env", ""), json_str(options, "env-regex", ""), name,
-				eq + 1);
-	}
-	if (*json_str(options, "tag", ""))
-		json_set_str(attrs, "tag", json_str(options, "tag", ""));
-	return attrs;
-}
-
-/* The driver "local" keeps the same lines in a file of its own, with Docker's limits for it. */
-static json_t *log_request(struct start *s)
-{
-	const json_t *log = json_obj(s->host, "LogConfig");
-	const char *driver = json_str(log, "Type", "json-file");
-	cleanup_free char *path = container_log_path(s->en, s->c, s->host);
-	json_t *options;
-
-	if (!path)
-		return json_null();
-	options = json_obj(log, "Config") ? json_copy(json_obj(log, "Config")) : json_object();
-	if (!strcmp(driver, "local")) {
-		if (!json_object_get(options, "max-size"))
-			json_set_str(options, "max-size", "20m");
-		if (!json_object_get(options, "max-file"))
-			json_set_str(options, "max-file", "5");
-	}
-	return json_pack("{s:s, s:s, s:o, s:o}", "driver", "json-file", "path", path, "attrs",
-		log_attrs(s->c, options), "options", options);
-}
-
-char *container_log_path(struct engine *en, struct container *c, const json_t *host)
-{
-	const char *driver = json_str(json_obj(host, "LogConfig"), "Type", "json-file");
-	cleanup_free char *file = NULL;
-
-	if (!strcmp(driver, "none"))
-		return NULL;
-	file = !strcmp(driver, "local") ? xstrdup("local.log") : xasprintf("%s-json.log", c->id);
-	return container_path(en, c, file);
-}
-
 static int seccomp_path(struct start *s, const json_t *caps, char **path, struct err *e)
 {
 	struct security security;
@@ -189,11 +116,12 @@ static int seccomp_path(struct start *s, const json_t *caps, char **path, struct
 static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 {
 	const json_t *config = s->c->config, *process = json_obj(spec, "process");
+	cleanup_json json_t *log = logconfig_request(s->en, s->c, s->host, e);
 	cleanup_free char *seccomp = NULL, *rootfs = NULL;
 	struct soft_limits limits;
 	json_t *r, *desc, *init;
 
-	if (seccomp_path(s, json_path(process, "capabilities", "bounding", NULL), &seccomp, e))
+	if (!log || seccomp_path(s, json_path(process, "capabilities", "bounding", NULL), &seccomp, e))
 		return NULL;
 	desc = rootfs_describe(&s->en->store, s->c->id, e);
 	if (!desc)
@@ -211,7 +139,7 @@ static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 	json_set_str(r, "user_text", json_str(config, "User", ""));
 	if (json_arr(s->host, "GroupAdd"))
 		json_object_set(r, "group_add", json_arr(s->host, "GroupAdd"));
-	json_set_new(r, "log", log_request(s));
+	json_object_set(r, "log", log);
 	json_object_set(r, "spec", spec);
 	json_set_new(r, "rootfs", desc);
 	json_set_str(r, "seccomp", seccomp);

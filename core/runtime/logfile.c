@@ -5,15 +5,14 @@
  * Theory of operation
  *   One entry a line of output:
  *	{"log":"text\n","stream":"stdout","attrs":{...},"time":"2026-01-02T03:04:05.6Z"}
- *   A line longer than 16 KiB becomes several entries, of which only the last ends in "\n", and
- *   so is how a reader puts them together again; output that ends in the middle of a line gives
- *   an entry without one.  Escapes are those of Go's JSON encoder, byte by byte: tools compare.
+ *   Escapes are those of Go's JSON encoder, byte by byte: tools compare.  Entries are gathered, and a
+ *   piece of output costs one write(2).
  *
- *   A piece of output becomes any number of entries in one buffer and one write(2).  All of its
- *   lines carry the time at which it was read.
- *
- *   With max-size a file that has reached it is renamed to .1 (.1 to .2, ... up to max-file - 1)
- *   before the next entry; with max-file 1, the default, it is emptied.
+ *   With a maximum size a file that has reached it is renamed to .1 (.1 to .2, ... up to one less than
+ *   the number of files) before the next entry; where one is to be kept it is emptied.  With
+ *   compression .1 becomes .1.gz, in a thread, so that the container can write on; the next rotation
+ *   waits for it.  A crash leaves .1, perhaps with a .1.gz that is whole, and perhaps a .1.gz.tmp
+ *   that the next one overwrites: who reads takes .1 where there is one.
  */
 #include "runtime/logfile.h"
 #include "base/clock.h"
@@ -23,11 +22,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <zlib.h>
 
-#define LINE_MAX_BYTES 16384 /* Docker's, of one entry's text before escaping */
-#define FILES_MAX 1000
 #define BATCH 32768   /* bytes of entries written at once */
 #define BUF_KEEP 65536 /* memory kept for the next piece */
+#define COMPRESS_STACK (64 << 10)
+#define COMPRESS_PIECE 16384
+#define COMPRESS_LEVEL 1 /* text shrinks to a tenth with any; the container's CPU time is not ours */
+#define GZIP_OS_UNIX 3
+#define COMPRESS_WINDOW (15 + 16) /* 32 KiB, gzip framing */
 
 static const char *const stream_names[STREAMS] = { "stdout", "stderr" };
 
@@ -131,7 +134,7 @@ static void add_escaped(struct buf *out, const char *text, size_t n)
 
 /* --- writing ------------------------------------------------------------------------------------- */
 
-static void flush(struct logfile *l)
+void logfile_flush(struct logfile *l)
 {
 	if (l->out.n && l->fd >= 0) {
 		if (!fd_write_full(l->fd, l->out.p, l->out.n))
@@ -155,107 +158,164 @@ static int open_file(struct logfile *l, int flags)
 	return 0;
 }
 
+/* --- compressing --------------------------------------------------------------------------------- */
+
+/* Compress what is in @in to @out, and free z's memory.  The name in its header is what it was, so
+ * that a reader who has that open finds out where it is now (engine/log_files.c). */
+static int deflate_all(int in, int out, z_stream *z)
+{
+	unsigned char from[COMPRESS_PIECE], to[COMPRESS_PIECE], name[48];
+	gz_header head = { .name = name, .os = GZIP_OS_UNIX };
+	int rc, flag = Z_NO_FLUSH;
+	struct stat st = { 0 };
+
+	fstat(in, &st);
+	snprintf((char *)name, sizeof(name), "%llu-%lld", (unsigned long long)st.st_ino,
+		(long long)(st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec));
+	rc = deflateSetHeader(z, &head);
+	while (rc == Z_OK) {
+		if (!z->avail_in && flag == Z_NO_FLUSH) {
+			ssize_t n = fd_read_full(in, from, sizeof(from));
+
+			if (n < 0)
+				break;
+			z->next_in = from;
+			z->avail_in = (unsigned int)n;
+			flag = n < (ssize_t)sizeof(from) ? Z_FINISH : Z_NO_FLUSH;
+		}
+		z->next_out = to;
+		z->avail_out = sizeof(to);
+		rc = deflate(z, flag);
+		if (fd_write_full(out, to, sizeof(to) - z->avail_out))
+			break;
+	}
+	deflateEnd(z);
+	return rc == Z_STREAM_END ? 0 : -1;
+}
+
+/* PATH.1 to PATH.1.gz.  If that fails PATH.1 stays, which is no loss but of space. */
+static void *compress_thread(void *arg)
+{
+	const char *path = arg;
+	cleanup_free char *old = xasprintf("%s.1", path), *packed = xasprintf("%s.1.gz", path);
+	cleanup_free char *half = xasprintf("%s.tmp", packed);
+	cleanup_close int in = open(old, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_close int out = open(half, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	z_stream z = { .zalloc = Z_NULL };
+
+	if (in >= 0 && out >= 0 &&
+		deflateInit2(&z, COMPRESS_LEVEL, Z_DEFLATED, COMPRESS_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
+		!deflate_all(in, out, &z) && !rename(half, packed))
+		unlink(old);
+	else
+		unlink(half);
+	return NULL;
+}
+
+static void compress_begin(struct logfile *l)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, COMPRESS_STACK);
+	l->compressing = !pthread_create(&l->compressor, &attr, compress_thread, l->path);
+	pthread_attr_destroy(&attr);
+}
+
+static void compress_wait(struct logfile *l)
+{
+	if (l->compressing)
+		pthread_join(l->compressor, NULL);
+	l->compressing = false;
+}
+
+/* --- rotating -------------------------------------------------------------------------------------- */
+
+/* 0, also if there is nothing of that name. */
+static int move(const char *path, unsigned int from, const char *suffix)
+{
+	cleanup_free char *old = from ? xasprintf("%s.%u%s", path, from, suffix) : xstrdup(path);
+	cleanup_free char *new = xasprintf("%s.%u%s", path, from + 1, suffix);
+
+	return rename(old, new) && errno != ENOENT ? -1 : 0;
+}
+
+/* The oldest one, as it is or compressed. */
+static void drop_oldest(const struct logfile *l)
+{
+	cleanup_free char *old = xasprintf("%s.%u", l->path, l->files - 1);
+	cleanup_free char *packed = xasprintf("%s.gz", old);
+
+	unlink(old);
+	unlink(packed);
+}
+
 static void rotate(struct logfile *l)
 {
 	unsigned int i;
 
+	compress_wait(l);
 	fd_close(&l->fd);
+	if (l->files > 1)
+		drop_oldest(l);
 	for (i = l->files - 1; i > 0; i--) {
-		cleanup_free char *from = i > 1 ? xasprintf("%s.%u", l->path, i - 1) : xstrdup(l->path);
-		cleanup_free char *to = xasprintf("%s.%u", l->path, i);
-
-		if (rename(from, to) && errno != ENOENT)
+		if ((i > 1 && move(l->path, i - 1, ".gz")) || move(l->path, i - 1, ""))
 			break;
 	}
 	open_file(l, O_TRUNC);
+	if (l->compress && l->files > 1)
+		compress_begin(l);
 }
 
-/* One entry of @n bytes, a whole line or a part of one. */
-static void add_entry(struct logfile *l, int stream, const char *p, size_t n, bool newline,
-	const char *tail)
-{
-	if (l->max && l->size + (int64_t)l->out.n >= l->max) {
-		flush(l);
-		rotate(l);
-	}
-	buf_adds(&l->out, "{\"log\":\"");
-	add_escaped(&l->out, p, n);
-	buf_adds(&l->out, newline ? "\\n\",\"stream\":\"" : "\",\"stream\":\"");
-	buf_adds(&l->out, stream_names[stream]);
-	buf_adds(&l->out, tail);
-	if (l->out.n >= BATCH)
-		flush(l);
-}
+/* --- entries ----------------------------------------------------------------------------------------- */
 
-static void make_tail(const struct logfile *l, struct buf *tail)
+static void make_tail(struct logfile *l, int64_t time)
 {
 	char now[CLOCK_RFC3339_MAX];
 
-	buf_addf(tail, "\"%s%s,\"time\":\"%s\"}\n", l->attrs ? ",\"attrs\":" : "",
-		l->attrs ? l->attrs : "", clock_format(clock_real_ns(), now));
+	if (l->tail_time == time)
+		return;
+	l->tail_time = time;
+	buf_reset(&l->tail);
+	buf_addf(&l->tail, "\"%s%s,\"time\":\"%s\"}\n", l->attrs ? ",\"attrs\":" : "",
+		l->attrs ? l->attrs : "", clock_format(time, now));
 }
 
-void logfile_feed(struct logfile *l, int stream, const char *p, size_t n)
+void logfile_add(struct logfile *l, const struct log_entry *line)
 {
-	cleanup_buf struct buf tail = BUF_INIT;
-	struct buf *begun = &l->partial[stream];
-
 	if (l->fd < 0)
 		return;
-	make_tail(l, &tail);
-	while (n) {
-		const char *nl = memchr(p, '\n', n);
-		size_t len = nl ? (size_t)(nl - p) : n, room = LINE_MAX_BYTES - begun->n;
-
-		size_t take = len < room ? len : room;
-		bool full = len >= room; /* even if the newline comes next */
-
-		if (!nl && !full) {
-			buf_add(begun, p, len);
-			break;
-		}
-		if (begun->n)
-			buf_add(begun, p, take);
-		add_entry(l, stream, begun->n ? begun->p : p, begun->n ? begun->n : take, !full, tail.p);
-		buf_reset(begun);
-		take += !full;
-		p += take;
-		n -= take;
+	if (l->max && l->size + (int64_t)l->out.n >= l->max) {
+		logfile_flush(l);
+		rotate(l);
 	}
-	flush(l);
+	make_tail(l, line->time);
+	buf_adds(&l->out, "{\"log\":\"");
+	add_escaped(&l->out, line->p, line->n);
+	buf_adds(&l->out, line->newline ? "\\n\",\"stream\":\"" : "\",\"stream\":\"");
+	buf_adds(&l->out, stream_names[line->stream]);
+	buf_add(&l->out, l->tail.p, l->tail.n);
+	if (l->out.n >= BATCH)
+		logfile_flush(l);
 }
 
 /* --- opening and closing --------------------------------------------------------------------------- */
 
-static int get_option(const json_t *options, const char *key, int64_t def, int64_t *v,
-	struct err *e)
+void logfile_init(struct logfile *l)
 {
-	const char *text = json_str(options, key, NULL);
-
-	*v = def;
-	if (text && (parse_size(text, v) || *v < 0))
-		return err_kind(e, ERR_INVALID, "invalid value for %s: %s", key, text);
-	return 0;
+	*l = (struct logfile){ .fd = -1, .out = BUF_INIT, .tail = BUF_INIT };
 }
 
-int logfile_open(struct logfile *l, const json_t *log, struct err *e)
+int logfile_open(struct logfile *l, const json_t *file, struct err *e)
 {
-	const char *driver = json_str(log, "driver", "none");
-	const json_t *options = json_obj(log, "options"), *attrs = json_obj(log, "attrs");
-	int64_t files;
+	const json_t *attrs = json_obj(file, "attrs");
 
-	*l = (struct logfile){ .fd = -1, .partial = { BUF_INIT, BUF_INIT }, .out = BUF_INIT };
-	if (!strcmp(driver, "none"))
+	if (!file)
 		return 0;
-	if (strcmp(driver, "json-file"))
-		return err_kind(e, ERR_NOT_SUPPORTED, "logging driver %s", driver);
-	if (get_option(options, "max-size", 0, &l->max, e) ||
-		get_option(options, "max-file", 1, &files, e))
-		return -1;
-	if (files < 1 || files > FILES_MAX)
-		return err_kind(e, ERR_INVALID, "max-file cannot be less than 1 or more than %d", FILES_MAX);
-	l->files = (unsigned int)files;
-	l->path = xstrdup(json_str(log, "path", ""));
+	l->max = json_int(file, "max_size", 0);
+	l->files = (unsigned int)json_int(file, "max_file", 1);
+	l->compress = json_bool(file, "compress", false);
+	l->path = xstrdup(json_str(file, "path", ""));
 	if (*l->path != '/')
 		return err_kind(e, ERR_INVALID, "the log's path '%s' is not absolute", l->path);
 	if (json_object_size(attrs)) {
@@ -271,19 +331,10 @@ int logfile_open(struct logfile *l, const json_t *log, struct err *e)
 
 void logfile_close(struct logfile *l)
 {
-	int i;
-
-	for (i = 0; i < STREAMS; i++) {
-		cleanup_buf struct buf tail = BUF_INIT;
-
-		if (l->fd >= 0 && l->partial[i].n) {
-			make_tail(l, &tail);
-			add_entry(l, i, l->partial[i].p, l->partial[i].n, false, tail.p);
-			flush(l);
-		}
-		buf_release(&l->partial[i]);
-	}
+	logfile_flush(l);
+	compress_wait(l);
 	buf_release(&l->out);
+	buf_release(&l->tail);
 	fd_close(&l->fd);
 	free(l->path);
 	free(l->attrs);

@@ -9,9 +9,20 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#include <pthread.h>
 #include <stdint.h>
 
 enum { STREAM_STDOUT, STREAM_STDERR, STREAMS };
+
+/* A line of output, or a piece of a long one. */
+struct log_entry {
+	int stream;
+	const char *p; /* text without its newline */
+	size_t n;
+	bool newline;	/* it has one */
+	bool continues; /* the line's beginning was in the entry before */
+	int64_t time;	/* ns */
+};
 
 struct logfile {
 	int fd; /* -1: nothing is logged */
@@ -19,16 +30,25 @@ struct logfile {
 	char *attrs;	   /* JSON object text, or NULL */
 	int64_t size, max; /* bytes; max 0: without limit */
 	unsigned int files;	  /* how many to keep, the current one included */
-	struct buf partial[STREAMS]; /* the begun line */
+	bool compress;		  /* all but the current one */
 	struct buf out;		  /* entries to write */
+	struct buf tail;	  /* end of the entries of that time */
+	int64_t tail_time;
+	pthread_t compressor; /* at work on the file before the current one */
+	bool compressing;
 };
 
-/* Open what the request's "log" member says; NULL or the driver "none" log nothing.  0 or -1, @e. */
-int logfile_open(struct logfile *l, const json_t *log, struct err *e);
-/* Output of the container as it comes, in pieces of any size.  What cannot be written (a full
- * disk) is lost, as it is with Docker: the container runs on. */
-void logfile_feed(struct logfile *l, int stream, const char *p, size_t n);
-/* The streams have ended: a begun line is written without its newline. */
+void logfile_init(struct logfile *l);
+/**
+ * logfile_open() - Go on with a file, or begin it
+ * @file:	{"path": absolute, "max_size": bytes or 0, "max_file": how many, "compress": bool, "attrs":
+ *		{…} for each entry}; NULL: nothing is logged
+ *
+ * Return: 0, or -1 with @e
+ */
+int logfile_open(struct logfile *l, const json_t *file, struct err *e);
+void logfile_add(struct logfile *l, const struct log_entry *line);
+void logfile_flush(struct logfile *l); /* write what was added */
 void logfile_close(struct logfile *l);
 
 #endif

@@ -211,7 +211,9 @@ static int settings(struct monitor *m, struct start *st, const json_t *j, struct
 		if (st->join_pidfd < 0)
 			return err_kind(e, ERR_CONFLICT, "cannot exec in a stopped container");
 	}
-	return logfile_open(&m->log, json_obj(j, "log"), e);
+	m->log.socket.changed = log_peer_changed;
+	m->log.socket.arg = m;
+	return logger_open(&m->log, json_obj(j, "log"), e);
 }
 
 /* The child is on its way: what we can do meanwhile. */
@@ -322,7 +324,7 @@ static void finish(struct monitor *m)
 	int n;
 
 	sources_finish(m);
-	logfile_close(&m->log);
+	logger_close(&m->log);
 	n = snprintf(text, sizeof(text),
 		"{\"exit_code\":%d,\"finished_at\":%lld,\"oom_killed\":%s,\"error\":\"\"}\n",
 		m->exit.exit_code, (long long)m->exit.finished_at, m->exit.oom_killed ? "true" : "false");
@@ -427,8 +429,9 @@ static void monitor_init(struct monitor *m)
 		.init = { .fd = -1, .ready = init_ready },
 		.in = { .fd = -1, .ready = stdin_ready },
 		.soft = { .procfd = -1 },
-		.log = { .fd = -1, .partial = { BUF_INIT, BUF_INIT }, .out = BUF_INIT },
+		.log_peer = { .fd = -1, .ready = log_peer_ready },
 	};
+	logger_init(&m->log);
 	for (i = 0; i < STREAMS; i++)
 		m->sources[i] = (struct source){ .watch = { .fd = -1, .ready = source_ready }, .stream = i };
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "limits/soft.h"
-#include "runtime/logfile.h"
+#include "runtime/logger.h"
 #include "runtime/protocol.h"
 #include "runtime/runtime.h"
 
@@ -79,7 +79,8 @@ struct monitor {
 	int64_t started_at;
 	struct source sources[STREAMS]; /* a terminal has only the first */
 	struct watch in; /* stdin's pipe; with a terminal fd is -1, and the master serves */
-	struct logfile log;
+	struct logger log;
+	struct watch log_peer; /* its socket, as epoll has it */
 	bool tty, keep_stdin, stdin_once;
 	bool is_exec;
 	bool children_elsewhere; /* our children get another pid namespace than we have */
@@ -117,7 +118,10 @@ void clients_end(struct monitor *m);
 void clients_drop_all(struct monitor *m);
 
 /* --- sources.c --- */
-void sources_watch(struct monitor *m); /* read on, or not, as clients_waiting() says */
+/* Read on, or not: not while a client, or the host's log, has not taken all. */
+void sources_watch(struct monitor *m);
+void log_peer_ready(struct monitor *m, struct watch *w, uint32_t events);
+void log_peer_changed(void *monitor);
 bool sources_ended(const struct monitor *m);
 /* Read what is there now, whatever the clients do, and close. */
 void sources_finish(struct monitor *m);

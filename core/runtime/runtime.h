@@ -32,7 +32,7 @@
  *  "stdin":   bool		keep stdin open (OpenStdin)
  *  "stdin_once": bool		close stdin when the first attached client goes
  *  "console_size": [rows, cols] or absent
- *  "log":     {"driver":"json-file"|"none"|…, "path":"<absolute file>", "options":{…}, "attrs":{…}} or null
+ *  "log":     null, or {"file": what logfile_open() takes, "socket": what logsocket_open() takes}, or one
  *  "spec":    OCI config.json object (init), with "root": {"path": "<mountpoint>", "readonly": bool}
  *  "rootfs":  what rootfs_describe() gave (init)
  *  "seccomp": path of a compiled BPF file, or null for none (seccomp_compile())

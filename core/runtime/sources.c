@@ -49,7 +49,7 @@ static bool anything_typed(const struct monitor *m)
 
 void sources_watch(struct monitor *m)
 {
-	bool read_on = !clients_waiting(m), typed = anything_typed(m);
+	bool read_on = !clients_waiting(m) && !logsocket_blocking(&m->log.socket), typed = anything_typed(m);
 	int i;
 
 	for (i = 0; i < STREAMS; i++) {
@@ -82,7 +82,7 @@ static bool source_read(struct monitor *m, struct source *s)
 		source_end(m, s);
 		return false;
 	}
-	logfile_feed(&m->log, s->stream, piece, (size_t)n);
+	logger_feed(&m->log, s->stream, piece, (size_t)n);
 	clients_write(m, s->stream, piece, (size_t)n);
 	return true;
 }
@@ -111,6 +111,28 @@ void sources_finish(struct monitor *m)
 			source_end(m, s);
 	}
 	stdin_close(m);
+}
+
+/* --- the host's log -------------------------------------------------------------------------------- */
+
+void log_peer_changed(void *monitor)
+{
+	struct monitor *m = monitor;
+	const struct logsocket *s = &m->log.socket;
+
+	if (m->log_peer.fd != s->fd) {
+		watch_set(m, &m->log_peer, 0);
+		m->log_peer.fd = s->fd; /* the logger's to close */
+	}
+	watch_set(m, &m->log_peer, logsocket_waiting(s) ? EPOLLOUT : 0U);
+}
+
+void log_peer_ready(struct monitor *m, struct watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events;
+	logsocket_flush(&m->log.socket);
+	sources_watch(m);
 }
 
 /* --- stdin ----------------------------------------------------------------------------------------- */

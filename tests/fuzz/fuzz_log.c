@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/fuzz/fuzz_log.c - a container's output, in odd pieces: each line of the log must be JSON */
 #include "base/fs.h"
-#include "runtime/logfile.h"
+#include "runtime/logger.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static void check(struct span text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	cleanup_close int file = memfd_create("log", MFD_CLOEXEC);
-	struct logfile l = { .fd = file, .partial = { BUF_INIT, BUF_INIT }, .out = BUF_INIT };
+	struct logger l;
 	cleanup_buf struct buf text = BUF_INIT;
 	const char *p = (const char *)data;
 	struct err e = ERR_INIT;
@@ -32,15 +32,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (file < 0)
 		return 0;
-	l.fd = dup(file);
+	logger_init(&l);
+	l.file.fd = dup(file);
 	/* a NUL cannot be in a JSON text of ours to read back; it can in the log */
 	if (memchr(data, 0, n))
 		return 0;
 	for (; n; p += piece, n -= piece) {
 		piece = ((size_t)(unsigned char)*p * 37) % n + 1;
-		logfile_feed(&l, *p & 1, p, piece);
+		logger_feed(&l, *p & 1, p, piece);
 	}
-	logfile_close(&l);
+	logger_close(&l);
 	lseek(file, 0, SEEK_SET);
 	if (!fd_read_all(file, 1 << 28, &text, &e))
 		check((struct span){ text.p, text.n });

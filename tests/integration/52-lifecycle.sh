@@ -63,8 +63,10 @@ check_out "health: the last result" '1 "out\nerr\n"' field well '{{with index .S
 check "health: a success makes it healthy" bash -c "$docker_cli -H unix://$xdg/docker.sock exec well touch /ok" && await_health well healthy
 until [ "$(field well '{{len .State.Health.Log}}')" = 5 ]; do :; done
 check_out "health: no failure is counted any more" "0" field well '{{.State.Health.FailingStreak}}'
-check_has "health: its events" "container health_status: healthy" docker events --since 1h --until 0s --filter event=health_status
-check_has "health: an exec as any other" "exec_start: /bin/sh -c echo out" docker events --since 1h --until 0s --filter event=exec_start
+# The state is there a moment before its event.
+await_event() { until docker events --since 1h --until "$(date +%s.%N)" | grep -q "$1"; do :; done; }
+check "health: its events" await_event "container health_status: healthy .*name=well"
+check "health: an exec as any other" await_event "container exec_start: /bin/sh -c echo out"
 engine_crash
 check_out "health outlives a kill -9 of the engine" "healthy 5" field well '{{.State.Health.Status}} {{len .State.Health.Log}}'
 docker exec well rm /ok
@@ -77,3 +79,42 @@ check_out "health: a timeout" 'Health check exceeded timeout (200ms): partly' fi
 check_out "health: failures in the start period do not count" "starting 0" field slow '{{.State.Health.Status}} {{.State.Health.FailingStreak}}'
 check_out "--no-healthcheck" "<nil>" bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock run -d --no-healthcheck bb sleep 1000); $docker_cli -H unix://$xdg/docker.sock inspect -f '{{.State.Health}}' \$id; $docker_cli -H unix://$xdg/docker.sock rm -f \$id >/dev/null"
 docker rm -f well slow >/dev/null
+
+# --- log drivers --------------------------------------------------------------------------------------------
+check_has "log-opt: max-size" "failed to initialize logging driver: invalid size: 'abc'" docker run --rm --log-opt max-size=abc bb true
+check_has "log-opt: compress alone" "compress cannot be true when max-file is less than 2 or max-size is not set" docker run --rm --log-opt compress=true bb true
+check_has "log-opt: unknown" "unknown log opt 'frob' for log driver local" docker run --rm --log-driver local --log-opt frob=1 bb true
+check_has "log-opt: tag" "can't evaluate field Frob in type *logger.Info" docker run --rm --log-opt tag='{{.Frob}}' bb true
+check_has "log driver: unknown" 'error looking up logging plugin frob: plugin "frob" not found' docker run --rm --log-driver frob bb true
+docker run --name attrs -l b=1 -l a=2 -e Z=3 --log-opt labels=b,a --log-opt env-regex='^Z' --log-opt tag='{{.Name}}/{{.ImageName}}' bb echo hi >/dev/null
+check_out "log-opt: labels, env-regex and tag are details" "Z=3,a=2,b=1,tag=attrs%2Fbb hi" docker logs --details attrs
+docker run --name rotated --log-driver local --log-opt max-size=100k --log-opt max-file=4 bb seq 1 20000 >/dev/null
+check_out "local: rotated and compressed files are read back, in order" "20000 1" bash -c "$docker_cli -H unix://$xdg/docker.sock logs rotated | awk 'NR > 1 && \$1 != last + 1 {gaps++} {last = \$1} END {print last, (!gaps && NR > 3000)}'"
+check_has "local: old files are compressed" "local.log.1.gz" find "$test_home/.local/share/docker/containers/" -name 'local.log*'
+check_out "local: its file is nobody's business" "" field rotated '{{.LogPath}}'
+# Files are renamed and compressed under the reader's hands.
+docker run -d --name follow --log-opt max-size=20k --log-opt max-file=50 --log-opt compress=true bb sh -c 'seq 1 100; until [ -e /go ]; do sleep 0.02; done; seq 101 8000' >/dev/null
+docker logs -f follow >"$TEST_TMP/followed" &
+until [ "$(wc -l <"$TEST_TMP/followed")" -ge 100 ]; do :; done
+docker exec follow touch /go
+wait $!
+check_out "logs -f across many rotations loses nothing" "8000 8000 1" awk '$1 != last + 1 {gaps++} {last = $1} END {print NR, last, !gaps}' "$TEST_TMP/followed"
+# A syslog daemon of one socket; each datagram is a line of ours, without its end.
+cat >"$TEST_TMP/syslogd.py" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+open(sys.argv[1] + ".ready", "w").close()
+for i in range(2):
+    print(s.recv(65536).decode().rstrip("\n"), flush=True)
+PY
+chmod 644 "$TEST_TMP/syslogd.py"
+as_user python3 "$TEST_TMP/syslogd.py" "$xdg/syslog" >"$TEST_TMP/syslog.out" &
+until [ -e "$xdg/syslog.ready" ]; do :; done
+docker run --name sys --log-driver syslog --log-opt syslog-address="unixgram://$xdg/syslog" --log-opt syslog-format=rfc5424 --log-opt syslog-facility=local0 --log-opt tag='{{.Name}}' bb sh -c 'echo one; echo two >&2' >/dev/null 2>&1
+wait $!
+check_has "syslog: a line of stdout" " - one" grep '^<134>1 20.* sys [0-9]* sys - one$' "$TEST_TMP/syslog.out"
+check_has "syslog: a line of stderr" " - two" grep '^<131>1 20.* sys [0-9]* sys - two$' "$TEST_TMP/syslog.out"
+check_out "syslog: docker logs reads what was sent there" "onetwo" bash -c "$docker_cli -H unix://$xdg/docker.sock logs sys 2>&1 | sort | tr -d '\n'"
+check_has "cache-disabled: nothing to read" "configured logging driver does not support reading" bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock create --log-driver syslog --log-opt syslog-address=udp://127.0.0.1:9 --log-opt cache-disabled=true bb true) && $docker_cli -H unix://$xdg/docker.sock start \$id >/dev/null && $docker_cli -H unix://$xdg/docker.sock logs \$id"
+docker rm -f attrs rotated follow sys >/dev/null

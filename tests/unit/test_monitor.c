@@ -229,12 +229,12 @@ TEST(garbage_for_the_monitor)
 
 static void log_to(struct box *b, const char *name)
 {
-	json_t *log = sandbox_json("{\"driver\":\"json-file\"}");
+	json_t *log = sandbox_json("{\"file\":{}}");
 	char path[300];
 
 	unlinkat(dir, name, 0);
 	snprintf(path, sizeof(path), "%s/%s", base_dir, name);
-	json_set_str(log, "path", path);
+	json_set_str(json_obj(log, "file"), "path", path);
 	json_set_new(b->request, "log", log);
 }
 

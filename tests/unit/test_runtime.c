@@ -5,14 +5,17 @@
 #include "base/json.h"
 #include "runtime/caps.h"
 #include "runtime/inside.h"
-#include "runtime/logfile.h"
+#include "runtime/logger.h"
 #include "runtime/runtime.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <zlib.h>
 
 static json_t *js(const char *text)
 {
@@ -368,16 +371,17 @@ TEST(mountpoint_stays_inside)
 
 /* --- the log ---------------------------------------------------------------------------------------------- */
 
-static void log_open(struct logfile *l, const char *options)
+static void log_open(struct logger *l, const char *options)
 {
 	char text[4400];
 	struct err e = ERR_INIT;
 	json_t *j;
 
 	unlinkat(tmp_dirfd(), "log", 0);
-	snprintf(text, sizeof(text), "{\"driver\":\"json-file\",\"path\":\"%s/log\"%s}", tmp_path(), options);
+	snprintf(text, sizeof(text), "{\"file\":{\"path\":\"%s/log\"%s}}", tmp_path(), options);
 	j = js(text);
-	CHECK_OK(e, logfile_open(l, j, &e));
+	logger_init(l);
+	CHECK_OK(e, logger_open(l, j, &e));
 	json_decref(j);
 }
 
@@ -402,13 +406,13 @@ static char *log_text(const char *name)
 
 TEST(log_format)
 {
-	struct logfile l;
+	struct logger l;
 
 	log_open(&l, ",\"attrs\":{\"a\":\"b\"}");
-	logfile_feed(&l, STREAM_STDOUT, "one\ntw", 6);
-	logfile_feed(&l, STREAM_STDERR, "err\n", 4);
-	logfile_feed(&l, STREAM_STDOUT, "o\n\nend", 6);
-	logfile_close(&l);
+	logger_feed(&l, STREAM_STDOUT, "one\ntw", 6);
+	logger_feed(&l, STREAM_STDERR, "err\n", 4);
+	logger_feed(&l, STREAM_STDOUT, "o\n\nend", 6);
+	logger_close(&l);
 	CHECK_STR(log_text("log"),
 		"{\"log\":\"one\\n\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"b\"},}\n"
 		"{\"log\":\"err\\n\",\"stream\":\"stderr\",\"attrs\":{\"a\":\"b\"},}\n"
@@ -424,15 +428,15 @@ TEST(log_escapes)
 			  want[] = "{\"log\":\"a\\u0009b\\\\ \\\"q\\\" \\u003c\\u0026\\u003e \\u2028 "
 				   "\\ufffd\\u0001\177 \303\251\\r\\n\",\"stream\":\"stdout\",}\n";
 	static const char bad[] = "\300\200\355\240\200\364\220\200\200\360\237\230\200\342\202\n";
-	struct logfile l;
+	struct logger l;
 
 	log_open(&l, "");
-	logfile_feed(&l, STREAM_STDOUT, in, sizeof(in) - 1);
-	logfile_close(&l);
+	logger_feed(&l, STREAM_STDOUT, in, sizeof(in) - 1);
+	logger_close(&l);
 	CHECK_STR(log_text("log"), want);
 	log_open(&l, "");
-	logfile_feed(&l, STREAM_STDOUT, bad, sizeof(bad) - 1);
-	logfile_close(&l);
+	logger_feed(&l, STREAM_STDOUT, bad, sizeof(bad) - 1);
+	logger_close(&l);
 	CHECK_STR(log_text("log"),
 		"{\"log\":\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\360\237\230\200"
 		"\\ufffd\\ufffd\\n\",\"stream\":\"stdout\",}\n");
@@ -443,7 +447,7 @@ TEST(log_long_lines)
 	/* 40000 = 2 * 16384 + 7232, and "\n" is two bytes as JSON */
 	static const size_t lengths[] = { 16384, 16384, 7232 + 2, 16384, 2 };
 	static char line[40001];
-	struct logfile l;
+	struct logger l;
 	char *text, *nl;
 	size_t i;
 
@@ -451,10 +455,10 @@ TEST(log_long_lines)
 	line[40000] = '\n';
 	log_open(&l, "");
 	for (i = 0; i < sizeof(line); i += 1000) /* in pieces, as a pipe gives them */
-		logfile_feed(&l, STREAM_STDOUT, line + i, i + 1000 < sizeof(line) ? 1000 : sizeof(line) - i);
+		logger_feed(&l, STREAM_STDOUT, line + i, i + 1000 < sizeof(line) ? 1000 : sizeof(line) - i);
 	/* exactly as long as an entry can be: its newline comes alone */
-	logfile_feed(&l, STREAM_STDOUT, line + 40000 - 16384, 16385);
-	logfile_close(&l);
+	logger_feed(&l, STREAM_STDOUT, line + 40000 - 16384, 16385);
+	logger_close(&l);
 	text = log_text("log");
 	for (i = 0; i < ARRAY_SIZE(lengths) && (nl = strchr(text, '\n')); text = nl + 1, i++)
 		CHECK_INT(strcspn(text + strlen("{\"log\":\""), "\""), lengths[i]);
@@ -464,41 +468,215 @@ TEST(log_long_lines)
 
 TEST(log_rotation)
 {
-	struct logfile l;
+	struct logger l;
 	int i;
 
-	log_open(&l, ",\"options\":{\"max-size\":\"100\",\"max-file\":\"3\"}");
+	log_open(&l, ",\"max_size\":100,\"max_file\":3");
 	for (i = 0; i < 5; i++)
-		logfile_feed(&l, STREAM_STDOUT, "0123456789\n0123456789\n", 22);
-	logfile_close(&l);
+		logger_feed(&l, STREAM_STDOUT, "0123456789\n0123456789\n", 22);
+	logger_close(&l);
 	/* each file takes two entries of 75 bytes: 100 is not reached by the first */
 	CHECK_INT(strlen(log_text("log")) > 0, 1);
 	CHECK(log_text("log.1") && log_text("log.2"));
 	CHECK(!fs_exists_at(tmp_dirfd(), "log.3"));
-	log_open(&l, ",\"options\":{\"max-size\":\"100\"}");
+	log_open(&l, ",\"max_size\":100");
 	for (i = 0; i < 5; i++)
-		logfile_feed(&l, STREAM_STDOUT, "0123456789\n0123456789\n", 22);
-	logfile_close(&l);
+		logger_feed(&l, STREAM_STDOUT, "0123456789\n0123456789\n", 22);
+	logger_close(&l);
 	CHECK_INT(strlen(log_text("log")), 2 * strlen("{\"log\":\"0123456789\\n\",\"stream\":\"stdout\",}\n"));
+}
+
+TEST(log_compression)
+{
+	static const char entry[] = "{\"log\":\"0123456789\\n\",\"stream\":\"stdout\",}\n";
+	struct logger l;
+	struct buf packed = BUF_INIT;
+	char text[4200];
+	z_stream z;
+	json_t *j;
+	int i;
+
+	log_open(&l, ",\"max_size\":50,\"max_file\":3,\"compress\":true");
+	for (i = 0; i < 5; i++)
+		logger_feed(&l, STREAM_STDOUT, "0123456789\n", 11);
+	logger_close(&l);
+	CHECK_STR(log_text("log"), entry);
+	CHECK(!fs_exists_at(tmp_dirfd(), "log.1") && !fs_exists_at(tmp_dirfd(), "log.1.gz.tmp"));
+	CHECK(fs_exists_at(tmp_dirfd(), "log.2.gz") && !fs_exists_at(tmp_dirfd(), "log.3.gz"));
+	/* one that a crash left uncompressed moves on with the others, and off the end */
+	CHECK(!renameat(tmp_dirfd(), "log.1.gz", tmp_dirfd(), "log.2"));
+	snprintf(text, sizeof(text), "%s/log", tmp_path());
+	logger_init(&l);
+	j = json_pack("{s:s, s:i, s:i, s:b}", "path", text, "max_size", 50, "max_file", 3, "compress", 1);
+	CHECK(!logfile_open(&l.file, j, NULL));
+	json_decref(j);
+	logger_feed(&l, STREAM_STDOUT, "end\n", 4);
+	logger_close(&l);
+	CHECK(!fs_exists_at(tmp_dirfd(), "log.2") && !fs_exists_at(tmp_dirfd(), "log.2.gz"));
+	NEED(!file_read_at(tmp_dirfd(), "log.1.gz", 4096, &packed, NULL));
+	z = (z_stream){ .next_in = (unsigned char *)packed.p, .avail_in = (unsigned int)packed.n,
+		.next_out = (unsigned char *)text, .avail_out = sizeof(text) };
+	NEED(inflateInit2(&z, 15 + 16) == Z_OK);
+	CHECK_INT(inflate(&z, Z_FINISH), Z_STREAM_END);
+	inflateEnd(&z);
+	CHECK(!strncmp(text, entry, 20));
+	buf_release(&packed);
+}
+
+/* The messages that a datagram socket at @path has got, '|' between them, digits as they are. */
+static char *received(int fd)
+{
+	static char out[4096];
+	char piece[2048];
+	ssize_t n;
+	size_t at = 0;
+
+	while ((n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT)) >= 0)
+		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%.*s", at ? "|" : "", (int)n, piece);
+	out[at] = 0;
+	return out;
+}
+
+static int log_peer(const char *name, int type)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type, 0);
+
+	unlinkat(tmp_dirfd(), name, 0);
+	CHECK((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%.90s/%.16s", tmp_path(), name) <
+		sizeof(un.sun_path));
+	CHECK(!bind(fd, (struct sockaddr *)&un, sizeof(un)));
+	CHECK(type == SOCK_DGRAM || !listen(fd, 4));
+	return fd;
+}
+
+static void socket_open(struct logger *l, const char *name, const char *options)
+{
+	char text[4400];
+	struct err e = ERR_INIT;
+	json_t *j;
+
+	snprintf(text, sizeof(text), "{\"socket\":{\"path\":\"%s/%s\"%s}}", tmp_path(), name, options);
+	j = js(text);
+	logger_init(l);
+	CHECK_OK(e, logger_open(l, j, &e));
+	json_decref(j);
+}
+
+TEST(log_to_syslog)
+{
+	static const struct {
+		const char *format, *begin, *end;
+	} cases[] = {
+		{ "", "<30>", " t[%d]: hello\n|<27>" },
+		{ "rfc3164", "<30>", " %s t[%d]: hello\n|<27>" },
+		{ "rfc5424", "<30>1 20", " %s t %d t - hello\n|<27>1 20" },
+		{ "rfc5424micro", "<30>1 20", " %s t %d t - hello\n|<27>1 20" },
+	};
+	char options[128], want[256], host[65] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int peer = log_peer("peer", SOCK_DGRAM);
+		struct logger l;
+		char *got;
+
+		snprintf(options, sizeof(options), ",\"kind\":\"syslog\",\"facility\":3,\"tag\":\"t\",\"format\":\"%s\"",
+			cases[i].format);
+		socket_open(&l, "peer", options);
+		logger_feed(&l, STREAM_STDOUT, "hello\n\n", 7); /* an empty line is no message */
+		logger_feed(&l, STREAM_STDERR, "oh", 2);
+		logger_close(&l);
+		got = received(peer);
+		if (strstr(cases[i].end, "%s"))
+			snprintf(want, sizeof(want), cases[i].end, host, (int)getpid());
+		else
+			snprintf(want, sizeof(want), cases[i].end, (int)getpid());
+		CHECK(!strncmp(got, cases[i].begin, strlen(cases[i].begin)));
+		CHECK(strstr(got, want) && !strcmp(got + strlen(got) - 4, " oh\n"));
+		close(peer);
+	}
+}
+
+TEST(log_to_journald)
+{
+	int peer = log_peer("peer", SOCK_DGRAM);
+	struct logger l;
+	const char *got;
+
+	socket_open(&l, "peer", ",\"kind\":\"journald\",\"fields\":{\"CONTAINER_NAME\":\"web\",\"BAD\":\"a\\nB=c\"}");
+	logger_feed(&l, STREAM_STDERR, "two\nend", 7);
+	logger_close(&l);
+	got = received(peer);
+	CHECK(!strncmp(got, "CONTAINER_NAME=web\nPRIORITY=3\nSYSLOG_TIMESTAMP=20", 48));
+	CHECK(strstr(got, "Z\nMESSAGE\n\003")); /* then seven NUL bytes */
+	close(peer);
+}
+
+/* A stream that nobody reads: the container has to wait, or what has no room is lost. */
+TEST(log_peer_that_does_not_read)
+{
+	static char line[10001];
+	struct logger l;
+	int peer, i;
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	peer = log_peer("peer", SOCK_STREAM);
+	socket_open(&l, "peer", ",\"kind\":\"syslog\",\"type\":\"stream\"");
+	for (i = 0; i < 1000 && !logsocket_blocking(&l.socket); i++)
+		logger_feed(&l, STREAM_STDOUT, line, sizeof(line));
+	CHECK(logsocket_blocking(&l.socket));
+	close(peer);
+	logger_close(&l);
+	peer = log_peer("peer", SOCK_STREAM);
+	socket_open(&l, "peer", ",\"kind\":\"syslog\",\"type\":\"stream\",\"buffer\":50000");
+	for (i = 0; i < 1000; i++)
+		logger_feed(&l, STREAM_STDOUT, line, sizeof(line));
+	CHECK(!logsocket_blocking(&l.socket) && logsocket_waiting(&l.socket));
+	CHECK(l.socket.queue.n <= 50000);
+	close(peer);
+	logger_close(&l);
+}
+
+/* Nobody there: output is lost, and the container runs on. */
+TEST(log_peer_that_is_gone)
+{
+	struct logger l;
+	int peer;
+
+	unlinkat(tmp_dirfd(), "peer", 0);
+	socket_open(&l, "peer", ",\"kind\":\"syslog\",\"tag\":\"t\"");
+	logger_feed(&l, STREAM_STDOUT, "lost\n", 5);
+	CHECK(!logsocket_waiting(&l.socket));
+	l.socket.retry_at = 0; /* a second later */
+	peer = log_peer("peer", SOCK_DGRAM);
+	logger_feed(&l, STREAM_STDOUT, "one\n", 4);
+	CHECK(strstr(received(peer), "]: one\n"));
+	close(peer);
+	peer = log_peer("peer", SOCK_DGRAM); /* restarted */
+	logger_feed(&l, STREAM_STDOUT, "two\n", 4);
+	CHECK(strstr(received(peer), "]: two\n"));
+	close(peer);
+	logger_close(&l);
 }
 
 TEST(log_refusals)
 {
 	static const char *const bad[] = {
-		"{\"driver\":\"syslog\",\"path\":\"/x\"}", "{\"driver\":\"json-file\",\"path\":\"rel\"}",
-		"{\"driver\":\"json-file\",\"path\":\"/x\",\"options\":{\"max-file\":\"0\"}}",
-		"{\"driver\":\"json-file\",\"path\":\"/x\",\"options\":{\"max-size\":\"many\"}}",
-		"{\"driver\":\"json-file\",\"path\":\"/nonexistent/dir/log\"}",
+		"{\"file\":{\"path\":\"rel\"}}", "{\"file\":{\"path\":\"/nonexistent/dir/log\"}}",
+		"{\"socket\":{\"ip\":\"localhost\"}}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct err e = ERR_INIT;
-		struct logfile l;
+		struct logger l;
 		json_t *j = js(bad[i]);
 
-		CHECK_INT(logfile_open(&l, j, &e), -1);
+		logger_init(&l);
+		CHECK_INT(logger_open(&l, j, &e), -1);
 		CHECK(*e.msg);
-		logfile_close(&l);
+		logger_close(&l);
 		json_decref(j);
 	}
 }

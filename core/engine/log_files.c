@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/log_files.c - a log's files, current and rotated, while the monitor goes on rotating
+ *
+ * Theory of operation
+ *   A file keeps its inode when it is rotated, so a reader that has it open finds out which number it
+ *   has by now.  When it is compressed it gets another; the monitor writes into the header, as the
+ *   file's name, which one it was: inode and time of its last change, as inodes are used again.
+ *
+ *   A rotation renames one file after the other, so at any moment one number may be free; and between
+ *   finding a file's number and opening its neighbour there may have been a rotation, so that is
+ *   looked at again afterwards.
+ */
+#include "engine/log_files.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "storage/tar.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BLOCK 65536
+#define FILES_MAX 1000	/* the monitor keeps no more */
+#define ATTEMPTS_MAX 100 /* at going on, while files are renamed */
+#define GZIP_NAME 10	/* where the name is in a gzip file without extra fields, RFC 1952 */
+#define GZIP_HAS_NAME 8 /* the flag that says so */
+
+static char *numbered(const char *path, int number, const char *suffix)
+{
+	return number ? xasprintf("%s.%d%s", path, number, suffix) : xasprintf("%s%s", path, suffix);
+}
+
+/* --- which file is it ------------------------------------------------------------------------------ */
+
+static void own_id(const struct log_file *f, char id[LOG_FILE_ID_MAX])
+{
+	struct stat st;
+
+	if (f->packed || fstat(f->fd, &st))
+		memcpy(id, f->id, LOG_FILE_ID_MAX);
+	else
+		snprintf(id, LOG_FILE_ID_MAX, "%llu-%lld", (unsigned long long)st.st_ino,
+			(long long)(st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec));
+}
+
+/* What a compressed file was; "" if there is none. */
+static void packed_id(const char *path, int number, char id[LOG_FILE_ID_MAX])
+{
+	cleanup_free char *packed = numbered(path, number, ".gz");
+	cleanup_close int fd = open(packed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	unsigned char head[GZIP_NAME + LOG_FILE_ID_MAX] = {0};
+
+	*id = 0;
+	if (fd < 0 || fd_read_full(fd, head, sizeof(head) - 1) <= GZIP_NAME || head[3] != GZIP_HAS_NAME)
+		return;
+	memcpy(id, head + GZIP_NAME, LOG_FILE_ID_MAX);
+}
+
+/* @there: is there a file of that number at all? */
+static bool has_number(const struct log_file *f, const char *path, int number, bool *there)
+{
+	cleanup_free char *plain = numbered(path, number, "");
+	char id[LOG_FILE_ID_MAX], own[LOG_FILE_ID_MAX];
+	struct stat st, its;
+
+	*there = !stat(plain, &st);
+	if (*there && !f->packed && !fstat(f->fd, &its) && its.st_ino == st.st_ino && its.st_dev == st.st_dev)
+		return true;
+	packed_id(path, number, id);
+	*there |= *id;
+	own_id(f, own);
+	return *id && !strcmp(id, own);
+}
+
+/* -1: it is gone. */
+static int find_number(const struct log_file *f, const char *path)
+{
+	int i, missing = 0;
+	bool there;
+
+	for (i = 0; i <= FILES_MAX && missing < 2 && f->fd >= 0; i++) {
+		if (has_number(f, path, i, &there))
+			return i;
+		missing = there ? 0 : missing + 1;
+	}
+	return -1;
+}
+
+bool log_file_is_current(const struct log_file *f, const char *path)
+{
+	bool there;
+
+	return f->fd >= 0 && has_number(f, path, 0, &there);
+}
+
+int log_files_oldest(const char *path)
+{
+	int i, oldest = 0;
+
+	for (i = 1; i <= FILES_MAX && i <= oldest + 2; i++) {
+		cleanup_free char *plain = numbered(path, i, ""), *packed = numbered(path, i, ".gz");
+
+		if (fs_exists_at(AT_FDCWD, plain) || fs_exists_at(AT_FDCWD, packed))
+			oldest = i;
+	}
+	return oldest;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------- */
+
+static int unpack(int datafd, const char *path, int number)
+{
+	cleanup_free char *packed = numbered(path, number, ".gz"), *block = xmalloc(BLOCK);
+	cleanup_close int in = open(packed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1;
+	struct inflater *inflater;
+	struct fd_stream file;
+	struct stream *text;
+	struct err e;
+	ssize_t n;
+
+	if (in < 0)
+		return -1;
+	out = openat(datafd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (out < 0)
+		return -1;
+	fd_stream_init(&file, in, NULL);
+	inflater = inflater_new(&file.s);
+	text = inflater_stream(inflater);
+	while ((n = text->read(text, block, BLOCK, &e)) > 0 && !fd_write_full(out, block, (size_t)n))
+		;
+	if (n < 0)
+		log_err(&e, "reading %s", packed); /* what came before is shown */
+	inflater_free(inflater);
+	lseek(out, 0, SEEK_SET);
+	return fd_steal(&out);
+}
+
+int log_file_open(struct log_file *f, int datafd, const char *path, int number)
+{
+	cleanup_free char *plain = numbered(path, number, "");
+
+	fd_close(&f->fd);
+	f->packed = false;
+	f->fd = open(plain, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (f->fd < 0 && number) {
+		packed_id(path, number, f->id);
+		f->packed = true;
+		f->fd = unpack(datafd, path, number);
+	}
+	return f->fd < 0 ? -1 : 0;
+}
+
+bool log_file_next(struct log_file *f, int datafd, const char *path)
+{
+	struct log_file next = {.fd = -1};
+	int number, attempt;
+	bool there;
+
+	for (attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+		number = find_number(f, path);
+		if (!number)
+			break;
+		if (log_file_open(&next, datafd, path, number < 0 ? log_files_oldest(path) : number - 1))
+			continue;
+		if (number > 0 && !has_number(f, path, number, &there))
+			continue;
+		fd_close(&f->fd);
+		*f = next;
+		return true;
+	}
+	fd_close(&next.fd);
+	return false;
+}
