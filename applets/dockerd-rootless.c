@@ -49,8 +49,8 @@ struct supervisor {
 	int data_lock, exec_lock; /* locked directories */
 	int signals;		  /* signalfd */
 	int memory;		  /* the configuration as JSON, for each engine */
-	struct listener listen[ROLE_LISTEN_MAX];
-	size_t n_listen;
+	struct listeners listen;
+	struct front front; /* TLS */
 	char *notify; /* NOTIFY_SOCKET, or NULL */
 
 	pid_t engine;	  /* 0: gone */
@@ -111,13 +111,13 @@ static int engine_start(struct supervisor *s, struct err *e)
 	fds[ROLE_CONFIG - 3] = s->memory;
 	fds[ROLE_DATA_LOCK - 3] = s->data_lock;
 	fds[ROLE_EXEC_LOCK - 3] = s->exec_lock;
-	for (i = 0; i < s->n_listen; i++)
-		fds[ROLE_LISTEN - 3 + i] = s->listen[i].fd;
-	snprintf(count, sizeof(count), "%zu", s->n_listen);
+	for (i = 0; i < s->listen.n; i++)
+		fds[ROLE_LISTEN - 3 + i] = s->listen.v[i].fd;
+	snprintf(count, sizeof(count), "%zu", s->listen.n);
 	s->told = false;
 	s->begun = clock_mono_ns();
 	return proc_spawn_role((const char *const[]){":engine", count, s->reloaded ? "reload" : NULL, NULL},
-		fds, ROLE_LISTEN - 3 + s->n_listen, &s->engine, NULL, e);
+		fds, ROLE_LISTEN - 3 + s->listen.n, &s->engine, NULL, e);
 }
 
 static int map_ids(struct supervisor *s, struct err *e)
@@ -235,9 +235,12 @@ static void reap(struct supervisor *s)
 	int status;
 	pid_t p;
 
-	while ((p = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((p = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (p == s->engine)
 			engine_ended(s, status);
+		else if (p == s->front.pid)
+			front_ended(&s->front);
+	}
 }
 
 static void interrupted(struct supervisor *s)
@@ -290,20 +293,37 @@ static int signals_open(struct err *e)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+/* Start what is not there and may be now; how long until more may be, in ms (-1: nothing is missing). */
+static int start_missing(struct supervisor *s)
+{
+	int64_t now = clock_mono_ns(), wait = -1;
+	struct err e = ERR_INIT;
+
+	if (!s->engine && s->start_at <= now && engine_start(s, &e)) {
+		fd_close(&s->control);
+		finish(s, complain(&e));
+		return 0;
+	}
+	if (s->front.tls.n && !s->front.pid && s->front.start_at <= now && front_start(&s->front, s->memory, &e)) {
+		finish(s, complain(&e));
+		return 0;
+	}
+	if (!s->engine)
+		wait = s->start_at - now;
+	if (s->front.tls.n && !s->front.pid && (wait < 0 || s->front.start_at - now < wait))
+		wait = s->front.start_at - now;
+	return wait < 0 ? -1 : (int)(wait / NS_PER_MS) + 1;
+}
+
 static void step(struct supervisor *s)
 {
-	struct pollfd p[2] = {{s->signals, POLLIN, 0}, {s->control, POLLIN, 0}};
-	struct err e = ERR_INIT;
-	int64_t wait = s->start_at - clock_mono_ns();
+	struct pollfd p[2] = {{s->signals, POLLIN, 0}, {-1, POLLIN, 0}};
+	int wait = start_missing(s);
 
-	if (!s->engine && wait <= 0) {
-		if (engine_start(s, &e)) {
-			fd_close(&s->control);
-			finish(s, complain(&e));
-		}
+	p[1].fd = s->control;
+	if (s->over)
 		return;
-	}
-	poll(p, 2, s->engine ? -1 : (int)(wait / NS_PER_MS) + 1);
+	poll(p, 2, wait);
 	if (p[1].revents)
 		hear(s);
 	if (p[0].revents)
@@ -334,13 +354,11 @@ static int prepare(struct supervisor *s, struct err *e)
 	if (s->exec_lock < 0)
 		return -1;
 	host_report();
-	for (h = c->hosts; *h; h++) {
-		if (s->n_listen == ROLE_LISTEN_MAX)
-			return err_set(e, 0, "listening on more than %d hosts", ROLE_LISTEN_MAX);
-		if (listener_open(&s->listen[s->n_listen], *h, c, e))
+	for (h = c->hosts; *h; h++)
+		if (listeners_add(&s->listen, *h, c, e))
 			return -1;
-		s->n_listen++;
-	}
+	if (front_prepare(&s->front, &s->listen, c, e))
+		return -1;
 	s->memory = config_keep(c, e);
 	if (s->memory < 0)
 		return -1;
@@ -358,8 +376,8 @@ static int supervise(struct supervisor *s)
 		finish(s, complain(&e));
 	while (!s->over)
 		step(s);
-	while (s->n_listen)
-		listener_close(&s->listen[--s->n_listen]);
+	front_close(&s->front);
+	listeners_close(&s->listen);
 	return s->status;
 }
 

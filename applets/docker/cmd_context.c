@@ -166,7 +166,7 @@ static int add_default(struct docker *d, struct list *l, struct err *e)
 {
 	struct endpoint ep;
 
-	if (endpoint_find(&ep, NULL, "default", d->config_dir, NULL, e))
+	if (endpoint_find(&ep, NULL, "default", d->config_dir, NULL, NULL, e))
 		return -1;
 	return list_row(l, row_of("default", !strcmp(d->endpoint.context, "default"), DEFAULT_DESCRIPTION, ep.url, ""), e);
 }

@@ -260,7 +260,7 @@ static json_t *default_context(struct docker *d, struct err *e)
 {
 	struct endpoint ep;
 
-	if (endpoint_find(&ep, NULL, "default", d->config_dir, NULL, e))
+	if (endpoint_find(&ep, NULL, "default", d->config_dir, NULL, NULL, e))
 		return NULL;
 	return json_pack("{s:s,s:{},s:{s:{s:s,s:b}}}", "Name", "default", "Metadata", "Endpoints", "docker", "Host",
 		ep.url, "SkipTLSVerify", 0);

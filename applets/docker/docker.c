@@ -27,7 +27,7 @@ static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_ps, entries_logs, entries_containers, entries_images,
 	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
 	entries_network_create,
-	entries_inspect, entries_system, entries_context,
+	entries_inspect, entries_system, entries_context, entries_dial,
 };
 
 static const struct group {
@@ -49,7 +49,7 @@ static const char *const absent[] = {
 	"login", "logout", "manifest", "node", "plugin", "push", "search",
 	"secret", "service", "stack", "stats", "swarm", "trust", "update", "context export",
 	"context import", "context update", "container stats", "container update",
-	"image build", "image push", "system df", "system dial-stdio",
+	"image build", "image push", "system df",
 	"system prune", "volume update", NULL,
 };
 
@@ -72,14 +72,14 @@ static struct flag global_flags[] = {
 	{"context", 'c', FLAG_STRING, &globals.context,
 		"Context to use: an engine that was given a name (\"docker context create\")"},
 	{"debug", 'D', FLAG_BOOL, &globals.debug, "Say more"},
-	{"host", 'H', FLAG_STRING, &globals.host, "Engine to use: unix:///path/docker.sock or tcp://host:port",
+	{"host", 'H', FLAG_STRING, &globals.host, "Engine to use: unix:///path/docker.sock, tcp://host:port or ssh://user@host",
 		.check = check_host},
 	{"log-level", 'l', FLAG_STRING, &globals.log_level, "", .hidden = true},
-	{"tls", 0, FLAG_BOOL, &globals.tls, "", .hidden = true},
-	{"tlscacert", 0, FLAG_STRING, &globals.tls_ca, "", .hidden = true},
-	{"tlscert", 0, FLAG_STRING, &globals.tls_cert, "", .hidden = true},
-	{"tlskey", 0, FLAG_STRING, &globals.tls_key, "", .hidden = true},
-	{"tlsverify", 0, FLAG_BOOL, &globals.tls_verify, "", .hidden = true},
+	{"tls", 0, FLAG_BOOL, &globals.tls, "Use TLS; implied by --tlsverify"},
+	{"tlscacert", 0, FLAG_STRING, &globals.tls_ca, "Trust certs signed only by this CA (default ~/.docker/ca.pem)"},
+	{"tlscert", 0, FLAG_STRING, &globals.tls_cert, "Path to TLS certificate file (default ~/.docker/cert.pem)"},
+	{"tlskey", 0, FLAG_STRING, &globals.tls_key, "Path to TLS key file (default ~/.docker/key.pem)"},
+	{"tlsverify", 0, FLAG_BOOL, &globals.tls_verify, "Use TLS and verify the remote"},
 	{"version", 'v', FLAG_BOOL, &globals.version, "Print the version and quit"},
 	FLAG_END,
 };
@@ -325,10 +325,25 @@ static int find_config_dir(struct docker *d)
 	return 0;
 }
 
+/* TLS is asked for by any option about it, or by DOCKER_TLS_VERIFY; --tls alone verifies nobody. */
+static void tls_asked(const struct docker *d, struct dial_tls *tls)
+{
+	const char *verify = getenv("DOCKER_TLS_VERIFY"), *dir = getenv("DOCKER_CERT_PATH");
+	bool by_env = verify && *verify;
+
+	tls->verify = flags_seen(global_flags, "tlsverify") ? globals.tls_verify : by_env;
+	tls->wanted = globals.tls || tls->verify || flags_seen(global_flags, "tlsverify") || by_env;
+	tls->ca = globals.tls_ca;
+	tls->cert = globals.tls_cert;
+	tls->key = globals.tls_key;
+	tls->dir = dir && *dir ? dir : d->config_dir;
+}
+
 /* @needed: it must be known which one it is; commands about contexts can set that right. */
 static int find_engine(struct docker *d, bool needed)
 {
 	const char *version = getenv("DOCKER_API_VERSION");
+	struct dial_tls tls = {0};
 	struct err e = ERR_INIT;
 
 	find_config_dir(d);
@@ -337,16 +352,12 @@ static int find_engine(struct docker *d, bool needed)
 		version++;
 	d->version_pinned = version && *version;
 	d->api_version = xstrdup(d->version_pinned ? version : API_VERSION);
-	if (globals.tls || globals.tls_verify || globals.tls_ca || globals.tls_cert || globals.tls_key) {
-		fputs("docker: TLS is not part of this client yet; use the stock docker CLI for this host, or a unix socket\n",
-			stderr);
-		return 1;
-	}
+	tls_asked(d, &tls);
 	if (globals.host && globals.context) {
 		fputs("conflicting options: cannot specify both --host and --context\n", stderr);
 		return 1;
 	}
-	if (endpoint_find(&d->endpoint, globals.host, globals.context, d->config_dir, d->config, &e) && needed)
+	if (endpoint_find(&d->endpoint, globals.host, globals.context, d->config_dir, d->config, &tls, &e) && needed)
 		return fail(&e);
 	return 0;
 }

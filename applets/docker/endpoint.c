@@ -4,8 +4,7 @@
  *
  * Theory of operation
  *   A host is a text "unix:///path" or "tcp://host:port", wherever it came from; a context is a
- *   file contexts/meta/<sha256 of its name>/meta.json that holds one.  What needs TLS or ssh is
- *   refused with the way to do it by other means.
+ *   file contexts/meta/<sha256 of its name>/meta.json that holds one.  TLS and ssh are dial.c's.
  */
 #include "endpoint.h"
 #include "context_store.h"
@@ -23,24 +22,11 @@
 
 #define SYSTEM_SOCKET "/var/run/docker.sock"
 
-static int refuse_tls(struct err *e)
-{
-	return err_kind(e, ERR_NOT_SUPPORTED,
-		"TLS is not part of this client yet; use the stock docker CLI for this host, or a unix socket");
-}
-
-static int refuse_ssh(const char *host, struct err *e)
-{
-	return err_kind(e, ERR_NOT_SUPPORTED,
-		"ssh is not part of this client yet; use the stock docker CLI for %s, or forward the socket: "
-		"ssh -nNT -L /tmp/remote.sock:/run/user/UID/docker.sock HOST, then -H unix:///tmp/remote.sock",
-		host);
-}
-
 /* "host:port", "[v6]:port", "host" or "" */
-static int parse_tcp(struct endpoint *ep, const char *host, const char *addr, struct err *e)
+static int parse_tcp(struct endpoint *ep, const char *host, const char *addr, const struct dial_tls *tls,
+	struct err *e)
 {
-	struct span name = span_of(addr), port = SPAN("2375");
+	struct span name = span_of(addr), port = tls->wanted ? SPAN("2376") : SPAN("2375");
 	ssize_t slash = span_chr(name, '/'), colon;
 	uint64_t number;
 
@@ -61,24 +47,31 @@ static int parse_tcp(struct endpoint *ep, const char *host, const char *addr, st
 	ep->port = span_dup(port);
 	ep->url = xasprintf(strchr(ep->host, ':') ? "tcp://[%s]:%s" : "tcp://%s:%s", ep->host,
 		ep->port);
-	return 0;
+	if (tls->wanted)
+		ep->trust = dial_tls_load(tls, e);
+	return tls->wanted && !ep->trust ? -1 : 0;
 }
 
-static int parse_host(struct endpoint *ep, const char *host, struct err *e)
+static int parse_host(struct endpoint *ep, const char *host, const struct dial_tls *tls, struct err *e)
 {
 	if (!strncmp(host, "unix://", 7)) {
 		ep->path = xstrdup(host[7] ? host + 7 : SYSTEM_SOCKET);
 		ep->url = xasprintf("unix://%s", ep->path);
 		return 0;
 	}
-	if (!strncmp(host, "ssh://", 6))
-		return refuse_ssh(host, e);
+	if (!strncmp(host, "ssh://", 6)) {
+		ep->url = xstrdup(host);
+		ep->command = dial_ssh_command(host, e);
+		return ep->command ? 0 : -1;
+	}
 	if (!strncmp(host, "tcp://", 6))
-		return parse_tcp(ep, host, host + 6, e);
+		return parse_tcp(ep, host, host + 6, tls, e);
 	if (!strstr(host, "://"))
-		return parse_tcp(ep, host, host, e);
+		return parse_tcp(ep, host, host, tls, e);
 	return err_kind(e, ERR_INVALID, "invalid bind address format: %s", host);
 }
+
+static const struct dial_tls no_tls;
 
 static int parse_default(struct endpoint *ep, struct err *e)
 {
@@ -94,12 +87,14 @@ static int parse_default(struct endpoint *ep, struct err *e)
 	url = xasprintf("unix://%s",
 		fs_exists_at(AT_FDCWD, own) || !fs_exists_at(AT_FDCWD, SYSTEM_SOCKET) ? own :
 											 SYSTEM_SOCKET);
-	return parse_host(ep, url, e);
+	return parse_host(ep, url, &no_tls, e);
 }
 
 static int parse_context(struct endpoint *ep, const char *name, const char *config_dir, struct err *e)
 {
 	cleanup_json json_t *meta = context_load(config_dir, name, e);
+	cleanup_free char *keys = NULL, *dir = NULL;
+	struct dial_tls tls = {0};
 	json_t *docker;
 	const char *host;
 
@@ -107,9 +102,12 @@ static int parse_context(struct endpoint *ep, const char *name, const char *conf
 		return -1;
 	docker = json_path(meta, "Endpoints", "docker", NULL);
 	host = json_str(docker, "Host", "");
-	if (json_bool(docker, "SkipTLSVerify", false))
-		return refuse_tls(e);
-	return *host ? parse_host(ep, host, e) : parse_default(ep, e);
+	keys = context_tls_dir(config_dir, name);
+	dir = xasprintf("%s/docker", keys);
+	tls.verify = !json_bool(docker, "SkipTLSVerify", false);
+	tls.wanted = !tls.verify || fs_exists_at(AT_FDCWD, dir);
+	tls.dir = dir;
+	return *host ? parse_host(ep, host, &tls, e) : parse_default(ep, e);
 }
 
 static const char *env(const char *name)
@@ -120,7 +118,7 @@ static const char *env(const char *name)
 }
 
 static int find(struct endpoint *ep, const char *host, const char *context, const char *config_dir,
-	const json_t *config, struct err *e)
+	const json_t *config, const struct dial_tls *tls, struct err *e)
 {
 	if (!host && !context && !env("DOCKER_HOST")) {
 		context = env("DOCKER_CONTEXT");
@@ -136,16 +134,14 @@ static int find(struct endpoint *ep, const char *host, const char *context, cons
 		host = env("DOCKER_HOST");
 	if (!host)
 		return parse_default(ep, e);
-	if (env("DOCKER_TLS_VERIFY") && strncmp(host, "unix://", 7))
-		return refuse_tls(e);
-	return parse_host(ep, host, e);
+	return parse_host(ep, host, tls, e);
 }
 
 int endpoint_find(struct endpoint *ep, const char *host, const char *context,
-	const char *config_dir, const json_t *config, struct err *e)
+	const char *config_dir, const json_t *config, const struct dial_tls *tls, struct err *e)
 {
 	*ep = (struct endpoint){.context = xstrdup("default")};
-	if (find(ep, host, context, config_dir, config, e))
+	if (find(ep, host, context, config_dir, config, tls ? tls : &no_tls, e))
 		return err_wrap(e, "Failed to initialize: unable to resolve docker endpoint");
 	return 0;
 }
@@ -175,9 +171,11 @@ int endpoint_connect(const struct endpoint *ep, struct err *e)
 	int fd;
 
 	e->msg[0] = 0;
+	if (ep->command)
+		return dial_command(ep->command, e);
 	fd = ep->path ? sock_connect_at(AT_FDCWD, ep->path, SOCK_STREAM) : connect_tcp(ep, e);
 	if (fd >= 0)
-		return fd;
+		return ep->trust ? dial_tls(fd, ep->host, ep->trust, e) : fd;
 	if (errno == EACCES && ep->path)
 		return err_kind(e, ERR_FORBIDDEN,
 			"permission denied while trying to connect to the docker API at %s", ep->url);

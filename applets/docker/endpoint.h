@@ -11,12 +11,15 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "dial.h"
 
 struct endpoint {
 	char *url;     /* as people write it: "unix:///run/user/1000/docker.sock" */
-	char *path;    /* of the socket; NULL for TCP */
+	char *path;    /* of the socket; NULL for all else */
 	char *host;    /* for TCP */
 	char *port;
+	struct tls_trust *trust; /* TLS on it; NULL: none */
+	char **command; /* for ssh: what to run */
 	char *context; /* name of the context in use; "default" if none is */
 };
 
@@ -26,11 +29,12 @@ struct endpoint {
  * @context:	--context, or NULL
  * @config_dir:	Where contexts and config.json are
  * @config:	The parsed config.json, or NULL
+ * @tls:	What --tls* and DOCKER_TLS_VERIFY say, for TCP; a context has its own
  *
  * Return: 0, or -1 with @e->msg in the stock client's words
  */
 int endpoint_find(struct endpoint *ep, const char *host, const char *context,
-	const char *config_dir, const json_t *config, struct err *e);
+	const char *config_dir, const json_t *config, const struct dial_tls *tls, struct err *e);
 
 /* A connected stream socket, or -1 with @e (the stock client's "Cannot connect to …"). */
 int endpoint_connect(const struct endpoint *ep, struct err *e);

@@ -7,7 +7,11 @@
  *   engine has died and the next starts, clients wait in the backlog.
  *
  *   Whoever can talk to such a socket can run anything as this user. A unix socket has mode 0660;
- *   a tcp:// socket has no such protection, so beyond loopback it must be asked for twice.
+ *   a tcp:// socket has no such protection: beyond loopback it verifies its clients' certificates, or
+ *   must be asked for twice.
+ *
+ *   fd:// are sockets that systemd opened for us (sd_listen_fds(3)): 3, 4, … as LISTEN_FDS counts
+ *   them, if LISTEN_PID says that they are ours.  Their paths are systemd's to remove.
  */
 #include "supervisor.h"
 #include "base/fs.h"
@@ -103,11 +107,18 @@ static bool is_loopback(const struct sockaddr *sa)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
 }
 
-/* May it be had without TLS? Beyond loopback only if TLS was turned off by name. */
+static bool has_tls(const struct config *c)
+{
+	return json_bool(c->raw, "tls", false) || json_bool(c->raw, "tlsverify", false);
+}
+
+/* May it be had without verified clients? Beyond loopback only if that was turned off by name. */
 static int check_exposure(const char *host, const struct sockaddr *sa, const struct config *c, struct err *e)
 {
+	if (json_bool(c->raw, "tlsverify", false))
+		return 0;
 	if (is_loopback(sa)) {
-		log_warn("%s has no TLS: every user of this machine can run anything as you through it", host);
+		log_warn("%s takes any client: every user of this machine can run anything as you through it", host);
 		return 0;
 	}
 	if (json_is_false(json_object_get(c->raw, "tls")) ||
@@ -118,8 +129,8 @@ static int check_exposure(const char *host, const struct sockaddr *sa, const str
 		return 0;
 	}
 	err_set(e, 0, "listening on %s without TLS: everyone who reaches it could run anything as you", host);
-	return err_hint(e, "use 'docker -H ssh://user@host', a unix:// socket or loopback; if the network is "
-			   "trusted, say --tls=false");
+	return err_hint(e, "use --tlsverify with --tlscacert, --tlscert and --tlskey, or 'docker -H ssh://user@host'; if "
+			   "the network is trusted, say %s", has_tls(c) ? "--tlsverify=false" : "--tls=false");
 }
 
 static struct addrinfo *resolve(const char *host, const char *text, struct err *e)
@@ -154,10 +165,7 @@ static int tcp_open(struct listener *l, const char *host, const struct config *c
 {
 	struct addrinfo *a;
 
-	if (json_bool(c->raw, "tls", false) || json_bool(c->raw, "tlsverify", false)) {
-		err_set(e, 0, "listening on %s: TLS is not supported yet", host);
-		return err_hint(e, "use 'docker -H ssh://user@host' from other machines");
-	}
+	l->tls = has_tls(c);
 	a = resolve(host, host + strlen("tcp://"), e);
 	if (!a)
 		return -1;
@@ -167,26 +175,88 @@ static int tcp_open(struct listener *l, const char *host, const struct config *c
 	return l->fd < 0 ? -1 : 0;
 }
 
-/* --- any ------------------------------------------------------------------------------------ */
+/* --- fd:// ---------------------------------------------------------------------------------- */
 
-int listener_open(struct listener *l, const char *host, const struct config *c, struct err *e)
+#define FIRST_PASSED 3 /* SD_LISTEN_FDS_START */
+
+/* How many sockets systemd passed to this very process. */
+static uint64_t passed_count(void)
 {
-	*l = (struct listener){.fd = -1};
-	if (!strncmp(host, "unix://", 7))
-		return unix_open(l, host + 7, c, e);
-	if (!strncmp(host, "tcp://", 6))
-		return tcp_open(l, host, c, e);
-	err_set(e, 0, "listening on %s: sockets of systemd are not supported yet", host);
-	return err_hint(e, "use unix:// sockets, which need no .socket unit");
+	uint64_t pid, n;
+
+	if (parse_u64(span_of(getenv("LISTEN_PID")), INT32_MAX, &pid) || (pid_t)pid != getpid() ||
+		parse_u64(span_of(getenv("LISTEN_FDS")), ROLE_LISTEN_MAX, &n))
+		return 0;
+	return n;
 }
 
-void listener_close(struct listener *l)
+static int take_passed(struct listener *l, int fd, const char *host, const struct config *c, struct err *e)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t n = sizeof(sa);
+
+	*l = (struct listener){.fd = fd};
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (getsockname(fd, (struct sockaddr *)&sa, &n))
+		return err_set(e, errno, "listening on %s: descriptor %d", host, fd);
+	l->tls = sa.ss_family != AF_UNIX && has_tls(c);
+	return sa.ss_family == AF_UNIX ? 0 : check_exposure(host, (struct sockaddr *)&sa, c, e);
+}
+
+/* "fd://" (or a star behind it) is all of them, "fd://3" is one. */
+static int passed_add(struct listeners *l, const char *host, const struct config *c, struct err *e)
+{
+	const char *which = host + strlen("fd://");
+	uint64_t n = passed_count(), i, one = 0;
+	bool all = !*which || !strcmp(which, "*");
+
+	if (!all && parse_u64(span_of(which), INT32_MAX, &one))
+		return err_set(e, 0, "listening on %s: not the number of a descriptor", host);
+	if (!n || (!all && (one < FIRST_PASSED || one >= FIRST_PASSED + n))) {
+		err_set(e, 0, "no sockets found via socket activation: make sure the service was started by systemd");
+		return err_hint(e, "fd:// needs a docker.socket unit; without, use unix://");
+	}
+	for (i = FIRST_PASSED; i < FIRST_PASSED + n; i++) {
+		if (!all && i != one)
+			continue;
+		if (l->n == ROLE_LISTEN_MAX)
+			return err_set(e, 0, "listening on more than %d sockets", ROLE_LISTEN_MAX);
+		if (take_passed(&l->v[l->n], (int)i, host, c, e))
+			return -1;
+		l->n++;
+	}
+	return 0;
+}
+
+/* --- any ------------------------------------------------------------------------------------ */
+
+int listeners_add(struct listeners *l, const char *host, const struct config *c, struct err *e)
+{
+	struct listener *next = &l->v[l->n];
+
+	if (!strncmp(host, "fd://", 5))
+		return passed_add(l, host, c, e);
+	if (l->n == ROLE_LISTEN_MAX)
+		return err_set(e, 0, "listening on more than %d sockets", ROLE_LISTEN_MAX);
+	*next = (struct listener){.fd = -1};
+	if (!strncmp(host, "unix://", 7) ? unix_open(next, host + 7, c, e) : tcp_open(next, host, c, e))
+		return -1;
+	l->n++;
+	return 0;
+}
+
+void listeners_close(struct listeners *l)
 {
 	struct stat st;
+	size_t i;
 
-	fd_close(&l->fd);
-	if (l->path && !lstat(l->path, &st) && st.st_dev == l->dev && st.st_ino == l->ino)
-		unlink(l->path);
-	free(l->path);
-	l->path = NULL;
+	for (i = 0; i < l->n; i++) {
+		struct listener *one = &l->v[i];
+
+		fd_close(&one->fd);
+		if (one->path && !lstat(one->path, &st) && st.st_dev == one->dev && st.st_ino == one->ino)
+			unlink(one->path);
+		free(one->path);
+	}
+	l->n = 0;
 }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Print it, the hint below; RootlessKit's lines as they are.  Returns 1, an exit status. */
@@ -27,14 +28,37 @@ int preflight_lock(const char *what, const char *path, mode_t mode, struct err *
 /* --- listen.c --- */
 struct listener {
 	int fd;
+	bool tls;      /* connections speak TLS */
 	char *path;    /* of a unix socket, or NULL */
 	dev_t dev;     /* of that socket as we made it, so that only ours is removed */
 	ino_t ino;
 };
 
-/* A socket for one of config.hosts.  -1 with @e. */
-int listener_open(struct listener *l, const char *host, const struct config *c, struct err *e);
-void listener_close(struct listener *l); /* and remove its path, if that is still ours */
+struct listeners {
+	struct listener v[ROLE_LISTEN_MAX];
+	size_t n;
+};
+
+/* Open the socket (fd://: the sockets) of one of config.hosts.  -1 with @e. */
+int listeners_add(struct listeners *l, const char *host, const struct config *c, struct err *e);
+void listeners_close(struct listeners *l); /* and remove their paths, where those are still ours */
+
+/* --- front.c --- */
+struct front {
+	struct listeners tls;	/* sockets that speak TLS; none: there is no front */
+	struct listener engine; /* what it connects to: one more socket of the engine */
+	pid_t pid;		/* 0: it does not run */
+	int64_t begun, start_at; /* monotonic ns */
+};
+
+/* Take the sockets with TLS out of @l, and add the one behind the front.  The certificates are looked at
+ * here, so that what is wrong with them is said at the start. */
+int front_prepare(struct front *f, struct listeners *l, const struct config *c, struct err *e);
+/* Start it.  @memory has the configuration. */
+int front_start(struct front *f, int memory, struct err *e);
+/* It has ended: when may the next one start? */
+void front_ended(struct front *f);
+void front_close(struct front *f);
 
 /* --- ids.c --- */
 /* Write the id maps of the engine, which waits for that.  @quiet: warnings were given before. */

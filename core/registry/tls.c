@@ -107,6 +107,19 @@ const char *tls_error_text(int code)
 	}
 }
 
+int tls_explain(int code, struct err *e)
+{
+	if (code >= BR_ERR_SEND_FATAL_ALERT)
+		return err_kind(e, ERR_FAILED, "local error: tls: %s",
+			alert_text(code - BR_ERR_SEND_FATAL_ALERT));
+	if (code >= BR_ERR_RECV_FATAL_ALERT) {
+		int alert = code - BR_ERR_RECV_FATAL_ALERT;
+
+		return err_kind(e, ERR_FAILED, "remote error: tls: %s (%d)", alert_text(alert), alert);
+	}
+	return err_kind(e, ERR_FAILED, "%s", tls_error_text(code));
+}
+
 /* The handshake, or the connection later, has failed. */
 static int fail(struct tls *t, int code, struct err *e)
 {
@@ -123,15 +136,7 @@ static int fail(struct tls *t, int code, struct err *e)
 	}
 	if (!t->open && t->n_first && t->first[0] != 0x15 && t->first[0] != 0x16)
 		return err_kind(e, ERR_FAILED, "tls: first record does not look like a TLS handshake");
-	if (code >= BR_ERR_RECV_FATAL_ALERT && code < BR_ERR_SEND_FATAL_ALERT) {
-		int alert = code - BR_ERR_RECV_FATAL_ALERT;
-
-		return err_kind(e, ERR_FAILED, "remote error: tls: %s (%d)", alert_text(alert), alert);
-	}
-	if (code >= BR_ERR_SEND_FATAL_ALERT)
-		return err_kind(e, ERR_FAILED, "local error: tls: %s",
-			alert_text(code - BR_ERR_SEND_FATAL_ALERT));
-	return err_kind(e, ERR_FAILED, "%s", tls_error_text(code));
+	return tls_explain(code, e);
 }
 
 /* --- the machine --- */
@@ -213,7 +218,7 @@ static int pump(struct tls *t, unsigned want, struct err *e)
 	}
 }
 
-static void set_suites(br_ssl_engine_context *eng)
+void tls_set_suites(br_ssl_engine_context *eng)
 {
 	static const uint16_t gcm_first[] = {
 		BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -240,7 +245,7 @@ static void set_suites(br_ssl_engine_context *eng)
 		br_ssl_engine_set_suites(eng, chacha_first, ARRAY_SIZE(chacha_first));
 }
 
-static void set_identity(br_ssl_client_context *client, const struct tls_identity *id)
+void tls_set_identity(br_ssl_client_context *client, const struct tls_identity *id)
 {
 	if (!id->key)
 		return;
@@ -270,8 +275,8 @@ struct tls *tls_open(struct sock *s, const char *host, const struct tls_trust *t
 	t->sock = s;
 	tls_verify_init(&t->verify, &t->client, trust, host);
 	br_ssl_engine_set_versions(&t->client.eng, BR_TLS12, BR_TLS12);
-	set_suites(&t->client.eng);
-	set_identity(&t->client, &trust->identity);
+	tls_set_suites(&t->client.eng);
+	tls_set_identity(&t->client, &trust->identity);
 	br_ssl_engine_set_protocol_names(&t->client.eng, protocols, 1);
 	br_ssl_engine_add_flags(&t->client.eng, BR_OPT_NO_RENEGOTIATION);
 	br_ssl_engine_set_buffer(&t->client.eng, t->records, sizeof(t->records), 1);

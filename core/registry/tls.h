@@ -20,4 +20,11 @@ void tls_consume(struct tls *t, size_t n);
 /* A BearSSL error code in the words that Go's crypto/tls uses for it. */
 const char *tls_error_text(int code);
 
+/* The same for alerts, too: @e says what went wrong.  Returns -1. */
+int tls_explain(int code, struct err *e);
+/* The cipher suites we use, in the order that is fastest here; client and server. */
+void tls_set_suites(br_ssl_engine_context *eng);
+/* Have @client show @id if the server asks; nothing if @id is empty. Borrowed. */
+void tls_set_identity(br_ssl_client_context *client, const struct tls_identity *id);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/registry/tls_verify.c - judging a server's certificates, as a BearSSL X.509 engine
+ * core/registry/tls_verify.c - judging a peer's certificates, as a BearSSL X.509 engine
  *
  * Theory of operation
  *   BearSSL hands a chain over byte by byte.  We keep it, and judge at its end: the names of the
@@ -124,7 +124,7 @@ static void explain(struct tls_verify *v, unsigned code, const struct x509_cert 
 		return;
 	}
 	err_kind(&v->why, ERR_FAILED, "%s", tls_error_text((int)code));
-	if (code != BR_ERR_X509_NOT_TRUSTED)
+	if (code != BR_ERR_X509_NOT_TRUSTED || !v->trust->host)
 		return;
 	if (v->trust->n_anchors)
 		err_hint(&v->why, "put the registry's CA certificate into "
@@ -143,7 +143,7 @@ static unsigned end_chain(const br_x509_class **ctx)
 	unsigned code;
 
 	if (!v->n || v->too_much) {
-		err_kind(&v->why, ERR_FAILED, "tls: the server sent %s",
+		err_kind(&v->why, ERR_FAILED, "tls: the %s sent %s", v->host ? "server" : "client",
 			v->n ? "too many certificates" : "no certificates");
 		return BR_ERR_X509_EMPTY_CHAIN;
 	}
@@ -159,7 +159,11 @@ static unsigned end_chain(const br_x509_class **ctx)
 	code = judge(v, certs);
 	if (code && !v->why.msg[0])
 		explain(v, code, &certs[0]);
-	if (!code && x509_check_host(&certs[0], v->host, &v->why))
+	if (!code && !(v->host ? certs[0].for_server : certs[0].for_client)) {
+		code = BR_ERR_X509_FORBIDDEN_KEY_USAGE;
+		explain(v, code, &certs[0]);
+	}
+	if (!code && v->host && x509_check_host(&certs[0], v->host, &v->why))
 		code = BR_ERR_X509_BAD_SERVER_NAME;
 	return code;
 }
@@ -180,15 +184,31 @@ static const br_x509_class verify_class = {
 	sizeof(struct tls_verify), start_chain, start_cert, append, end_cert, end_chain, get_pkey,
 };
 
+static void use(struct tls_verify *v, br_ssl_engine_context *eng)
+{
+	/* Broken as signatures; Go refuses them too. */
+	br_x509_minimal_set_hash(&v->minimal, br_md5_ID, NULL);
+	br_x509_minimal_set_hash(&v->minimal, br_sha1_ID, NULL);
+	br_ssl_engine_set_x509(eng, &v->vtable);
+}
+
 void tls_verify_init(struct tls_verify *v, br_ssl_client_context *cc, const struct tls_trust *trust,
 	const char *host)
 {
 	*v = (struct tls_verify){.vtable = &verify_class, .trust = trust, .host = host, .der = BUF_INIT};
 	br_ssl_client_init_full(cc, &v->minimal, trust->anchors, trust->n_anchors);
-	/* Broken as signatures; Go refuses them too. */
-	br_x509_minimal_set_hash(&v->minimal, br_md5_ID, NULL);
-	br_x509_minimal_set_hash(&v->minimal, br_sha1_ID, NULL);
-	br_ssl_engine_set_x509(&cc->eng, &v->vtable);
+	use(v, &cc->eng);
+}
+
+void tls_verify_init_clients(struct tls_verify *v, br_ssl_server_context *sc, const struct tls_trust *trust)
+{
+	*v = (struct tls_verify){.vtable = &verify_class, .trust = trust, .der = BUF_INIT};
+	br_x509_minimal_init_full(&v->minimal, trust->anchors, trust->n_anchors);
+	/* For what a client signs to show that the key is his. */
+	br_ssl_engine_set_default_rsavrfy(&sc->eng);
+	br_ssl_engine_set_default_ecdsa(&sc->eng);
+	use(v, &sc->eng);
+	br_ssl_server_set_trust_anchor_names_alt(sc, trust->anchors, trust->n_anchors);
 }
 
 void tls_verify_release(struct tls_verify *v)

@@ -23,6 +23,7 @@
 #define ANCHORS_MAX 4096
 #define CERT_MAX (64 * 1024) /* bytes of one certificate */
 #define IDENTITY_CHAIN_MAX 16
+#define KEY_BYTES_MAX 512 /* RSA with 4096 bits, the most that BearSSL does */
 
 static const char *const bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt",		      /* Debian, Arch, Gentoo, Alpine */
@@ -265,25 +266,59 @@ static char *stem(const char *name, const char *suffix)
 	return n > m && !strcmp(name + n - m, suffix) ? xstrndup(name, n - m) : NULL;
 }
 
-static int load_identity(struct tls_trust *t, int dir, const char *cert, const char *cert_stem,
-	struct err *e)
+/* Do the first certificate and the key belong together? */
+static bool key_matches(const struct tls_identity *id)
 {
-	cleanup_free char *key = xasprintf("%s.key", cert_stem);
+	unsigned char ours[KEY_BYTES_MAX] = {0};
+	br_x509_decoder_context ctx;
+	br_x509_pkey *theirs;
+	br_ec_public_key pub;
+	size_t n;
+
+	br_x509_decoder_init(&ctx, NULL, NULL);
+	br_x509_decoder_push(&ctx, id->chain[0].data, id->chain[0].data_len);
+	theirs = br_x509_decoder_get_pkey(&ctx);
+	if (!theirs || theirs->key_type != br_skey_decoder_key_type(id->key))
+		return false;
+	if (theirs->key_type == BR_KEYTYPE_RSA) {
+		br_rsa_compute_modulus modulus = br_rsa_compute_modulus_get_default();
+		const br_rsa_private_key *sk = br_skey_decoder_get_rsa(id->key);
+
+		n = modulus(NULL, sk);
+		return n && n <= sizeof(ours) && modulus(ours, sk) == n && n == theirs->key.rsa.nlen &&
+			!memcmp(ours, theirs->key.rsa.n, n);
+	}
+	n = br_ec_compute_pub(br_ec_get_default(), &pub, ours, br_skey_decoder_get_ec(id->key));
+	return n && n == theirs->key.ec.qlen && !memcmp(ours, theirs->key.ec.q, n);
+}
+
+static int read_identity(struct tls_trust *t, int dir, const char *cert, const char *key, struct err *e)
+{
 	struct buf certs = BUF_INIT, keys = BUF_INIT;
 	int rc = -1;
 
-	if (!fs_exists_at(dir, key))
-		return err_kind(e, ERR_INVALID, "missing key %s for client certificate %s. CA "
-			"certificates must use the extension .crt", key, cert);
 	if (!file_read_at(dir, cert, PEM_FILE_MAX, &certs, e) &&
 		!file_read_at(dir, key, PEM_FILE_MAX, &keys, e))
 		rc = tls_identity_parse(&t->identity, (struct span){certs.p, certs.n},
 			(struct span){keys.p, keys.n}, e);
+	if (!rc && !key_matches(&t->identity))
+		rc = err_kind(e, ERR_INVALID, "tls: private key does not match public key");
 	if (keys.cap)
 		explicit_bzero(keys.p, keys.n);
 	buf_release(&certs);
 	buf_release(&keys);
 	return rc;
+}
+
+static int load_identity(struct tls_trust *t, int dir, const char *cert, const char *cert_stem,
+	struct err *e)
+{
+	cleanup_free char *key = xasprintf("%s.key", cert_stem);
+
+	if (!fs_exists_at(dir, key))
+		return err_kind(e, ERR_INVALID, "missing key %s for client certificate %s. CA "
+			"certificates must use the extension .crt", key, cert);
+	return read_identity(t, dir, cert, key, e);
 }
 
 /* certs.d/<host> of one configuration directory; it need not be there. */
@@ -343,6 +378,36 @@ struct tls_trust *tls_trust_load(const char *host, bool verify, struct err *e)
 		return t;
 	add_system(t);
 	if (add_all_certs_d(t, host, e)) {
+		tls_trust_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static int load_authorities(struct tls_trust *t, const char *path, struct err *e)
+{
+	cleanup_buf struct buf pem = BUF_INIT;
+
+	if (file_read_at(AT_FDCWD, path, PEM_FILE_MAX, &pem, e))
+		return err_wrap(e, "could not read CA certificate \"%s\"", path);
+	if (tls_trust_add_pem(t, (struct span){pem.p, pem.n}))
+		return 0;
+	return err_kind(e, ERR_INVALID, "failed to append certificates from PEM file: \"%s\"", path);
+}
+
+struct tls_trust *tls_trust_from_files(const char *ca, const char *cert, const char *key, bool verify, struct err *e)
+{
+	struct tls_trust *t = xcalloc(1, sizeof(*t));
+
+	t->verify = verify;
+	if (verify && !ca)
+		add_system(t);
+	if (verify && ca && load_authorities(t, ca, e)) {
+		tls_trust_free(t);
+		return NULL;
+	}
+	if (cert && read_identity(t, AT_FDCWD, cert, key, e)) {
+		err_wrap(e, "Could not load X509 key pair (cert: \"%s\", key: \"%s\")", cert, key);
 		tls_trust_free(t);
 		return NULL;
 	}

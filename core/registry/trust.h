@@ -17,7 +17,7 @@ struct tls_identity { /* a client certificate with its key */
 };
 
 struct tls_trust {
-	char *host;  /* whose certs.d was read */
+	char *host;  /* whose certs.d was read; NULL: none */
 	bool verify; /* false: an insecure registry; any certificate will do */
 	br_x509_trust_anchor *anchors;
 	size_t n_anchors;
@@ -37,6 +37,15 @@ struct tls_trust {
  * Return: to be freed, immutable, for any number of threads; or NULL with @e
  */
 struct tls_trust *tls_trust_load(const char *host, bool verify, struct err *e);
+/**
+ * tls_trust_from_files() - Read certificates that were named one by one (--tlscacert, --tlscert, --tlskey)
+ * @ca:		Authorities; NULL: those of the system
+ * @cert, @key: Who we are; both NULL: nobody
+ * @verify:	False: any certificate of the other side will do, @ca is not read
+ *
+ * Return: as tls_trust_load(); @e in the words of Docker's
+ */
+struct tls_trust *tls_trust_from_files(const char *ca, const char *cert, const char *key, bool verify, struct err *e);
 void tls_trust_free(struct tls_trust *t);
 
 /* Add the certificates of PEM text; others things in it are passed over.  The number added. */

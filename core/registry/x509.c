@@ -111,6 +111,29 @@ static int parse_time(struct span *in, int64_t *seconds)
 	return 0;
 }
 
+/* extKeyUsage (RFC 5280 section 4.2.1.12). */
+static int parse_usages(struct span value, struct x509_cert *c)
+{
+	static const char any[] = "\x55\x1d\x25", server[] = "\x2b\x06\x01\x05\x05\x07\x03\x01",
+			  client[] = "\x2b\x06\x01\x05\x05\x07\x03\x02";
+	struct span list, oid;
+
+	if (der_want(&value, DER_SEQUENCE, &list, NULL))
+		return -1;
+	c->has_usages = true;
+	c->for_server = c->for_client = false;
+	while (list.n) {
+		if (der_want(&list, DER_OID, &oid, NULL))
+			return -1;
+		/* anyExtendedKeyUsage, 2.5.29.37.0; the literal's terminator is its last byte */
+		bool all = span_eq(oid, (struct span){any, sizeof(any)});
+
+		c->for_server |= all || span_eq(oid, (struct span){server, sizeof(server) - 1});
+		c->for_client |= all || span_eq(oid, (struct span){client, sizeof(client) - 1});
+	}
+	return 0;
+}
+
 static int parse_extensions(struct span list, struct x509_cert *c)
 {
 	struct span extension, oid, value;
@@ -125,7 +148,9 @@ static int parse_extensions(struct span list, struct x509_cert *c)
 			return -1;
 		if (tag != DER_OCTETS)
 			return -1;
-		if (oid.n != 3 || memcmp(oid.p, "\x55\x1d\x11", 3)) /* 2.5.29.17 */
+		if (span_eq(oid, SPAN("\x55\x1d\x25")) && parse_usages(value, c)) /* 2.5.29.37 */
+			return -1;
+		if (!span_eq(oid, SPAN("\x55\x1d\x11"))) /* 2.5.29.17 */
 			continue;
 		if (der_want(&value, DER_SEQUENCE, &c->names, NULL))
 			return -1;
@@ -140,6 +165,7 @@ int x509_parse(struct span der, struct x509_cert *c)
 	int tag;
 
 	memset(c, 0, sizeof(*c));
+	c->for_server = c->for_client = true;
 	if (der_want(&der, DER_SEQUENCE, &cert, NULL) || der_want(&cert, DER_SEQUENCE, &tbs, NULL) ||
 		der_take(&tbs, &tag, &v, NULL))
 		return -1;

@@ -15,6 +15,8 @@ struct x509_cert {  /* views into the DER text parsed */
 	struct span issuer, subject; /* the whole DER of the names, to be compared as bytes */
 	struct span names;	     /* content of subjectAltName's GeneralNames */
 	bool has_names;		     /* is there a subjectAltName? */
+	bool has_usages;	     /* is there an extKeyUsage? */
+	bool for_server, for_client; /* what it allows; all, if there is none */
 	int64_t not_before, not_after; /* seconds since 1970 */
 };
 

@@ -213,8 +213,8 @@ as_user sh -c 'echo precious >"$0/file"' "$test_home"
 check_has "a file is no socket" "there is something that is not a socket" second -H "unix://$test_home/file"
 check_out "and is kept" "precious" cat "$test_home/file"
 check_has "tcp beyond loopback" "listening on tcp://0.0.0.0:9 without TLS" second -H tcp://0.0.0.0:9
-check_has "TLS" "TLS is not supported yet" second -H tcp://127.0.0.1:9 --tlsverify
-check_has "fd://" "listening on fd://: sockets of systemd are not supported yet" second -H fd://
+check_has "TLS" "invalid TLS configuration" second -H tcp://127.0.0.1:39871 --tlsverify
+check_has "fd://" "no sockets found via socket activation" second -H fd://
 check_has "an address that is not ours" "listening on tcp://192.0.2.1:9" second -H tcp://192.0.2.1:9 --tls=false
 
 # --- signals ------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ started "several sockets" -H "unix://$sock" -H "unix://$test_home/deep/er/$(prin
 	check_out "a path beyond 108 bytes" "OK" as_user sh -c 'cd "$0" && curl -s --unix-socket x.sock http://d/_ping' \
 		"$test_home/deep/er/$(printf 'long%.0s' {1..30})"
 	check_out "tcp on loopback" "OK" curl -s "http://127.0.0.1:$port/_ping"
-	check_has "tcp on loopback: the warning" "has no TLS: every user of this machine" cat "$engine_log"
+	check_has "tcp on loopback: the warning" "takes any client: every user of this machine" cat "$engine_log"
 	check_has "the data is elsewhere" "VERSION" ls "$test_home/elsewhere"
 	[ -e "$test_home/p" ] && ok "the pid file is elsewhere" || not_ok "the pid file is elsewhere" "none"
 	engine_stop

@@ -29,8 +29,7 @@ check_out "too many arguments" "docker: 'docker container ls' accepts no argumen
 	no_engine container ps x
 check_has "too few arguments" "'docker stop' requires at least 1 argument" no_engine stop
 check_has "a host that is none" "invalid bind address format: frob://x" as_user env DOCKER_HOST=frob://x "$ours" ps
-check_has "ssh is explained" "ssh -nNT -L" as_user "$ours" -H ssh://host ps
-check_has "TLS is explained" "TLS is not part of this client yet" as_user "$ours" --tlsverify ps
+check_has "TLS without certificates" "ca.pem: no such file or directory" as_user "$ours" -H tcp://localhost:1 --tlsverify ps
 check_has "a context that is not there" 'context "nope": context not found' as_user "$ours" -c nope ps
 check_has "a template that does not parse" "template: :1: unclosed action" no_engine ps --format '{{.X'
 for command in "" image run "container ls" exec "volume create" inspect; do
