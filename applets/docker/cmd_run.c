@@ -69,7 +69,8 @@ static int open_cidfile(const char *path, int *fd, struct err *e)
 		return err_kind(e, ERR_INVALID,
 			"container ID file found, make sure the other container isn't running or delete %s", path);
 	if (*fd < 0)
-		return err_set(e, errno, "failed to create the container ID file %s", path);
+		return err_kind(e, ERR_FAILED, "failed to create the container ID file: open %s: %s", path,
+			errno == ENOENT ? "no such file or directory" : strerror(errno));
 	return 0;
 }
 
@@ -175,6 +176,24 @@ static json_t *make_body(struct flag *flags, int argc, char **argv, struct run_s
 	return run_spec(&o, flags, argc, argv, streams, e);
 }
 
+/* Was an option given that only engines on Windows know? */
+static bool foreign_option(const struct flag *flags)
+{
+	static const char *const names[] = {"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!flags_seen(flags, names[i]))
+			continue;
+		fprintf(stderr,
+			"\"--%s\" is only supported on a Docker daemon running on windows, but the Docker daemon "
+			"is running on linux\n",
+			names[i]);
+		return true;
+	}
+	return false;
+}
+
 static int run_create(struct docker *d, int argc, char **argv)
 {
 	struct run_streams streams;
@@ -183,6 +202,8 @@ static int run_create(struct docker *d, int argc, char **argv)
 	struct err e = ERR_INIT;
 	struct imgref ref;
 
+	if (foreign_option(create_flags))
+		return 1;
 	body = make_body(create_flags, argc, argv, &streams, &e);
 	if (!body)
 		return fail_with_help(&e, "create", EXIT_USAGE);
@@ -290,6 +311,8 @@ static int run_run(struct docker *d, int argc, char **argv)
 	cleanup_free char *id = NULL;
 	struct err e = ERR_INIT;
 
+	if (foreign_option(run_flags))
+		return 1;
 	body = make_body(run_flags, argc, argv, &streams, &e);
 	if (!body)
 		return fail_with_help(&e, "run", EXIT_USAGE);

@@ -81,9 +81,10 @@ static int set_bytes(struct flag *f, const char *text, struct err *e)
 
 static int set_duration(struct flag *f, const char *text, struct err *e)
 {
-	if (clock_parse_duration(text, f->to))
-		return err_kind(e, ERR_INVALID, "time: invalid duration \"%.200s\"", text);
-	return 0;
+	if (!clock_parse_duration(text, f->to))
+		return 0;
+	return err_kind(e, ERR_INVALID, "time: %s \"%.200s\"",
+		*text && !text[strspn(text, "0123456789.")] ? "missing unit in duration" : "invalid duration", text);
 }
 
 /* A decimal number in billionths: digits, a point, at most nine more that are not 0. */
@@ -221,7 +222,7 @@ static enum flags_result parse_long(struct flag *flags, struct cursor *c, struct
 		value = span_cut(&name, (size_t)equals).p;
 	f = find(flags, name, 0);
 	if (!f && span_eqs(name, "help"))
-		return FLAGS_HELP;
+		return value && !strcmp(value, "false") ? FLAGS_OK : FLAGS_HELP;
 	if (!f) {
 		cleanup_free char *shown = span_dup(name);
 

@@ -133,14 +133,6 @@ int check_env(const char **text, struct err *e)
 	return 0;
 }
 
-int check_gpus(const char **text, struct err *e)
-{
-	(void)text;
-	return err_kind(e, ERR_NOT_SUPPORTED,
-		"GPUs need a vendor's runtime hooks, which this engine does not have; pass the device nodes: "
-		"--device /dev/dri");
-}
-
 int check_label(const char **text, struct err *e)
 {
 	size_t n = strcspn(*text, "=");

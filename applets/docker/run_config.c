@@ -119,6 +119,10 @@ static json_t *device_parse(const char *text, struct err *e)
 	size_t n = 1, i;
 	json_t *j;
 
+	if (!*text) {
+		err_kind(e, ERR_INVALID, "bad format for path: ");
+		return NULL;
+	}
 	for (p = copy; (p = strchr(p, ':')); ) {
 		*p++ = 0;
 		if (n == ARRAY_SIZE(part)) {
@@ -175,13 +179,14 @@ static int set_devices(json_t *host, const struct run_opts *o, struct err *e)
 		}
 		json_array_append_new(devices, one);
 	}
-	if (ids) {
-		one = json_object();
-		json_set_str(one, "Driver", "cdi");
-		json_set_new(one, "DeviceIDs", ids);
+	if (o->gpus.n || ids)
 		json_set_new(host, "DeviceRequests", json_array());
-		json_array_append_new(json_object_get(host, "DeviceRequests"), one);
-	}
+	for (i = 0; i < o->gpus.n; i++)
+		json_array_append_new(json_object_get(host, "DeviceRequests"), gpus_parse(o->gpus.v[i], e));
+	if (ids)
+		json_array_append_new(json_object_get(host, "DeviceRequests"),
+			json_pack("{s:s, s:i, s:o, s:n, s:n}", "Driver", "cdi", "Count", 0, "DeviceIDs", ids,
+				"Capabilities", "Options"));
 	return 0;
 }
 
@@ -251,6 +256,7 @@ static char *seccomp_option(const char *path, struct err *e)
 	cleanup_buf struct buf text = BUF_INIT, compact = BUF_INIT;
 	cleanup_json json_t *j = NULL;
 	struct err why = ERR_INIT;
+	char mistake[JSON_GO_MAX];
 
 	if (file_read_at(AT_FDCWD, path, PROFILE_MAX, &text, &why)) {
 		err_kind(e, ERR_INVALID, "opening seccomp profile (%s) failed: open %s: %s", path, path,
@@ -259,7 +265,8 @@ static char *seccomp_option(const char *path, struct err *e)
 	}
 	j = json_parse(text.p, text.n, &why);
 	if (!j) {
-		err_kind(e, ERR_INVALID, "compacting json for seccomp profile (%s) failed: %s", path, why.msg);
+		err_kind(e, ERR_INVALID, "compacting json for seccomp profile (%s) failed: %s", path,
+			json_go_mistake(text.p, text.n, mistake) ? mistake : why.msg);
 		return NULL;
 	}
 	json_print(j, false, &compact);

@@ -58,7 +58,7 @@ static int put_line(json_t *list, const char *file, const char *what, struct spa
 		return err_kind(e, ERR_INVALID, "invalid %s file (%s): variable '%s' contains whitespaces", what, file,
 			name);
 	if (!key.n)
-		return err_kind(e, ERR_INVALID, "invalid %s file (%s): no variable name on line '%s'", what, file, text);
+		return err_kind(e, ERR_INVALID, "invalid env file (%s): no variable name on line '%s'", file, text);
 	if (text[key.n]) {
 		json_append_str(list, text);
 	} else if (!from_env) {
@@ -71,11 +71,26 @@ static int put_line(json_t *list, const char *file, const char *what, struct spa
 	return 0;
 }
 
+static int check_utf8(const char *path, struct span line, int number, struct err *e)
+{
+	cleanup_json json_t *probe = json_stringn(line.p, line.n);
+	cleanup_buf struct buf bytes = BUF_INIT;
+	size_t i;
+
+	if (probe)
+		return 0;
+	for (i = 0; i < line.n; i++)
+		buf_addf(&bytes, "%s%d", i ? " " : "", (unsigned char)line.p[i]);
+	return err_kind(e, ERR_INVALID, "invalid env file (%s): invalid utf8 bytes at line %d: [%s]", path, number,
+		bytes.p);
+}
+
 static int put_file(json_t *list, const char *path, const char *what, bool from_env, struct err *e)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	struct span rest, line;
 	struct err why = ERR_INIT;
+	int number = 0;
 
 	if (file_read_at(AT_FDCWD, path, FILE_MAX, &text, &why)) {
 		const char *reason = why.code == ENOENT ? "no such file or directory" :
@@ -86,9 +101,11 @@ static int put_file(json_t *list, const char *path, const char *what, bool from_
 	rest = (struct span){text.p, text.n};
 	if (span_starts(rest, "\xef\xbb\xbf"))
 		rest.p += 3, rest.n -= 3;
-	while (span_token(&rest, '\n', &line))
-		if (put_line(list, path, what, line, from_env, e))
+	while (span_token(&rest, '\n', &line)) {
+		number++;
+		if (check_utf8(path, line, number, e) || put_line(list, path, what, line, from_env, e))
 			return -1;
+	}
 	return 0;
 }
 

@@ -26,6 +26,8 @@
 	{"cgroup-parent", 0, FLAG_STRING, &o.cgroup_parent, "Parent cgroup"}, \
 	{"cgroupns", 0, FLAG_STRING, &o.cgroupns, "Cgroup namespace: host or private"}, \
 	{"cidfile", 0, FLAG_STRING, &o.cidfile, "Write the container's id to this file, which must not exist"}, \
+	{"cpu-count", 0, FLAG_INT, &o.windows, "", .hidden = true}, \
+	{"cpu-percent", 0, FLAG_INT, &o.windows, "", .hidden = true}, \
 	{"cpu-period", 0, FLAG_INT, &o.cpu_period, "Length of a CPU quota's period, microseconds"}, \
 	{"cpu-quota", 0, FLAG_INT, &o.cpu_quota, "CPU time in each period, microseconds"}, \
 	{"cpu-rt-period", 0, FLAG_INT, &o.cpu_rt_period, "Real-time period, microseconds"}, \
@@ -57,7 +59,8 @@
 	{"env", 'e', FLAG_LIST, &o.env, "Set a variable: NAME=VALUE, or NAME to pass ours on", .check = check_env}, \
 	{"env-file", 0, FLAG_LIST, &o.env_file, "Set variables from a file, one a line"}, \
 	{"expose", 0, FLAG_LIST, &o.expose, "Say that it listens on a port: 80, 8000-8010/udp"}, \
-	{"gpus", 0, FLAG_STRING, &o.isolation, "", .check = check_gpus, .hidden = true}, \
+	{"gpus", 0, FLAG_LIST, &o.gpus, "Devices of a vendor's driver: all, a number, device=ID", \
+		"gpu-request", check_gpus}, \
 	{"group-add", 0, FLAG_LIST, &o.group_add, "Add a supplementary group"}, \
 	{"health-cmd", 0, FLAG_STRING, &o.health_cmd, "Command that tells whether it is healthy (status 0)"}, \
 	{"health-interval", 0, FLAG_DURATION, &o.health_interval, "Time between checks: 30s, 1m"}, \
@@ -68,6 +71,8 @@
 	{"hostname", 'h', FLAG_STRING, &o.hostname, "Host name (default: the container's id)"}, \
 	{"init", 0, FLAG_BOOL, &o.init, "Run an init inside that reaps processes and passes signals on"}, \
 	{"interactive", 'i', FLAG_BOOL, &o.interactive, "Keep its standard input open, and pass ours to it"}, \
+	{"io-maxbandwidth", 0, FLAG_BYTES, &o.windows, "", .hidden = true}, \
+	{"io-maxiops", 0, FLAG_INT, &o.windows, "", .hidden = true}, \
 	{"ip", 0, FLAG_STRING, &o.ip, "IPv4 address in its network"}, \
 	{"ip6", 0, FLAG_STRING, &o.ip6, "IPv6 address in its network"}, \
 	{"ipc", 0, FLAG_STRING, &o.ipc, "IPC namespace: host, private, shareable, container:NAME"}, \

@@ -54,7 +54,7 @@ static int set_field(struct attachment *a, const char *key, char *value, struct 
 		strlist_add(&a->link_local_ip, value);
 	} else if (!strcasecmp(key, "gw-priority")) {
 		if (parse_i64(span_of(value), INT32_MIN, INT32_MAX, &a->gw_priority))
-			return err_kind(e, ERR_INVALID, "invalid gw-priority: %s", value);
+			return err_kind(e, ERR_INVALID, "invalid gw-priority (%s): invalid syntax", value);
 	} else {
 		return err_kind(e, ERR_INVALID, "invalid field key %s", key);
 	}

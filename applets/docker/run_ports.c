@@ -201,16 +201,14 @@ static int expose(const char *text, json_t *exposed, struct err *e)
 	const char *proto = proto_cut(copy);
 	struct err why = ERR_INIT;
 	struct range r;
-	char key[32];
 
 	if (strchr(text, ':'))
 		return err_kind(e, ERR_INVALID, "invalid port format for --expose: %s", text);
 	if (range_parse(copy, &r, &why))
 		return err_kind(e, ERR_INVALID, "invalid range format for --expose: %s, error: %s", text, why.msg);
-	if (!proto_ok(proto))
-		return err_kind(e, ERR_INVALID, "invalid proto for --expose: %s", proto);
 	for (; r.first <= r.last; r.first++) {
-		snprintf(key, sizeof(key), "%llu/%s", (unsigned long long)r.first, proto);
+		cleanup_free char *key = xasprintf("%llu/%s", (unsigned long long)r.first, proto);
+
 		json_set_new(exposed, key, json_object());
 	}
 	return 0;

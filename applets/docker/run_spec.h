@@ -27,14 +27,14 @@ struct run_opts {
 	/* how it is run */
 	struct strlist add_host, annotation, blkio_weight_device, cap_add, cap_drop, device,
 		device_cgroup_rule, device_read_bps, device_read_iops, device_write_bps,
-		device_write_iops, dns, dns_option, dns_search, group_add, link, log_opt, mount, publish,
+		device_write_iops, dns, dns_option, dns_search, gpus, group_add, link, log_opt, mount, publish,
 		security_opt, storage_opt, sysctl, tmpfs, ulimit, volumes_from;
 	const char *cgroup_parent, *cgroupns, *cpuset_cpus, *cpuset_mems, *ipc, *isolation, *log_driver,
 		*pid, *restart, *runtime, *userns, *uts, *volume_driver;
 	bool auto_remove, init, oom_kill_disable, privileged, publish_all, read_only;
 	int64_t blkio_weight, cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, cpu_shares, cpus,
 		kernel_memory, memory, memory_reservation, memory_swap, memory_swappiness, oom_score_adj,
-		pids_limit, shm_size;
+		pids_limit, shm_size, windows;
 
 	/* its networks */
 	struct strlist network, network_alias, link_local_ip;
@@ -72,6 +72,9 @@ int run_ports(const struct run_opts *o, json_t **bindings, json_t **exposed, str
 json_t *mount_parse(const char *text, struct err *e);
 int run_volumes(const struct run_opts *o, json_t **binds, json_t **volumes, struct err *e);
 flag_check check_mount;
+
+/* run_gpus.c: one --gpus, a DeviceRequest (new reference). */
+json_t *gpus_parse(const char *text, struct err *e);
 
 /* run_network.c: NetworkMode and EndpointsConfig. */
 int run_networks(const struct run_opts *o, const char **mode, json_t **endpoints, struct err *e);
