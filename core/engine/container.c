@@ -7,6 +7,7 @@
  *   costs microseconds.  An entry is in the table from the moment its name is claimed (hidden
  *   until it is whole) to the moment its directory is gone.
  */
+#include "engine/network.h"
 #include "engine/container.h"
 #include "base/fs.h"
 #include "engine/filter.h"
@@ -271,6 +272,8 @@ int container_rename(struct engine *en, struct container *c, const char *name, s
 	container_begin(c);
 	rc = c->removed ? err_kind(e, ERR_NOT_FOUND, "No such container: %s", c->id) :
 			  rename_checked(en, c, *name == '/' ? name + 1 : name, e);
+	if (!rc)
+		sandbox_renamed(en, c);
 	container_end(c);
 	return rc;
 }

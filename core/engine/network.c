@@ -19,6 +19,8 @@
 #include "base/log.h"
 #include "engine/container.h"
 #include "net/netd.h"
+#include "net/netns.h"
+#include "net/nft.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -394,6 +396,43 @@ static int make_default(struct engine *en, struct err *e)
 
 /* --- the kernel's side ------------------------------------------------------------------------ */
 
+/* May its containers reach what is beyond? */
+static bool is_closed(const struct network *n)
+{
+	return n->internal || !option(n->doc, "com.docker.network.bridge.enable_ip_masquerade", true);
+}
+
+/* Enter the bridge into the relay's set of those without a way out, or take it out again.  Where the kernel
+ * has no nftables there is no relay either. */
+static int close_bridge(struct engine *en, const char *bridge, bool remove, struct err *e)
+{
+	static const uint8_t families[] = {NFT_FAMILY_IPV4, NFT_FAMILY_IPV6};
+	struct nft t = NFT_INIT;
+	struct nl nl = NL_INIT;
+	int rc = nl_open(&nl, netd_netns(en->netd), NETLINK_NETFILTER, e);
+
+	for (size_t i = 0; i < ARRAY_SIZE(families) && !rc; i++) {
+		nft_table(&t, families[i], NETD_NFT_TABLE);
+		nft_set(&t, NETD_NFT_CLOSED, NFT_KEY_IFNAME, false);
+		nft_element_iface(&t, NETD_NFT_CLOSED, bridge, remove);
+		rc = nft_commit(&t, &nl, e);
+	}
+	nft_release(&t);
+	nl_close(&nl);
+	return rc && e->code != EOPNOTSUPP && e->code != EPROTONOSUPPORT && e->code != ENOENT ? -1 : 0;
+}
+
+void network_remove_bridge(struct engine *en, const struct network *n)
+{
+	struct err e;
+
+	if (!*n->bridge || !en->netd)
+		return;
+	network_remove_link(en, n->bridge);
+	if (is_closed(n) && close_bridge(en, n->bridge, true, &e))
+		log_err(&e, "forgetting bridge %s", n->bridge);
+}
+
 int network_make_bridge(struct engine *en, struct network *n, struct err *e)
 {
 	struct link_bridge b = {.name = n->bridge, .mtu = n->mtu, .mac = {0x02, 0x42}};
@@ -409,6 +448,9 @@ int network_make_bridge(struct engine *en, struct network *n, struct err *e)
 	for (int f = 0; f < FAMILIES; f++)
 		if (n->family[f].on && n->family[f].gateway.family)
 			b.addr[f] = (struct subnet){n->family[f].gateway, n->family[f].subnet.len};
+	/* Before there is a bridge that something could come from. */
+	if (is_closed(n) && close_bridge(en, n->bridge, false, e))
+		return -1;
 	pthread_mutex_lock(&en->networks->kernel);
 	rc = link_bridge_make(&en->networks->inside, &b, &n->bridge_index, e);
 	pthread_mutex_unlock(&en->networks->kernel);
@@ -440,12 +482,28 @@ static void make_bridges(struct engine *en)
 	networks_free(all);
 }
 
+/* A bridge does not lead to another: nothing is forwarded.  New namespaces may inherit that from the host. */
+static int forbid_forwarding(void *arg, struct err *e)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ip_forward";
+	cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC);
+	char c;
+
+	(void)arg;
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, &c, 1) != 1)
+		return err_set(e, errno, "reading %s", path);
+	return c == '0' || pwrite(fd, "0", 1, 0) == 1 ? 0 : err_set(e, errno, "writing %s", path);
+}
+
 static void reach_netd(struct engine *en)
 {
 	struct err *e = &en->no_netd;
 
 	en->netd = netd_open(en->execfd, sandboxes_replay, en, e);
-	if (en->netd && nl_open(&en->networks->inside, netd_netns(en->netd), NETLINK_ROUTE, e))
+	if (en->netd && (netns_run(netd_netns(en->netd), forbid_forwarding, NULL, e) ||
+				nl_open(&en->networks->inside, netd_netns(en->netd), NETLINK_ROUTE, e)))
 		en->netd = NULL; /* its thread lives on, without harm */
 	if (!en->netd)
 		log_err(e, "there is no network for containers but the host's");
@@ -516,12 +574,24 @@ static void note_link(void *arg, const struct link_seen *l)
 	s->links[s->n++] = (struct link_found){xstrdup(l->name), bridge};
 }
 
+/* Of containers that ran once, inspect tells the id of the network; that is not kept on disk. */
+static void note_ids(struct engine *en)
+{
+	struct container **all = containers_all(en);
+
+	for (size_t i = 0; all[i]; i++)
+		if (all[i]->started_at)
+			sandbox_note_networks(en, all[i]);
+	containers_free(all);
+}
+
 void networks_settle(struct engine *en)
 {
 	struct settling s = {0};
 	struct err e = ERR_INIT;
 	size_t i;
 
+	note_ids(en);
 	if (!en->netd)
 		return;
 	pthread_mutex_lock(&en->networks->kernel);

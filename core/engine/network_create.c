@@ -91,7 +91,7 @@ static int make(struct engine *en, json_t *request, char id[ID_LEN + 1], struct 
 	if (network_reserve(n, e) || network_make_bridge(en, n, e))
 		goto out;
 	if (network_save(en, n, e) || network_insert(en, n, e)) {
-		network_remove_link(en, n->bridge);
+		network_remove_bridge(en, n);
 		goto out;
 	}
 	network_event(en, n, "create");
@@ -182,7 +182,7 @@ static int remove_it(struct engine *en, struct network *n, struct err *e)
 		pthread_mutex_unlock(&en->networks->lock);
 		return err_set(e, errno, "removing %s", file);
 	}
-	network_remove_link(en, n->bridge);
+	network_remove_bridge(en, n);
 	network_take_out(en, n);
 	network_event(en, n, "destroy");
 	return 0;

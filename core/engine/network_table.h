@@ -82,8 +82,9 @@ int network_insert(struct engine *en, struct network *n, struct err *e);
 void network_take_out(struct engine *en, struct network *n);
 /* Write networks/<id>.json. */
 int network_save(struct engine *en, const struct network *n, struct err *e);
-/* Make its bridge, or bring it to what it should be. */
+/* Make its bridge, or bring it to what it should be; take it down. */
 int network_make_bridge(struct engine *en, struct network *n, struct err *e);
+void network_remove_bridge(struct engine *en, const struct network *n);
 /* Remove a link of the inside; "" or one that is not there: nothing.  Failures are logged. */
 void network_remove_link(struct engine *en, const char *name);
 /* A network of what networks/<id>.json has in it; NULL with @e. */
@@ -113,6 +114,8 @@ struct endpoint *endpoint_on(const struct container *c, const char *network); /*
 const struct endpoint *endpoint_default(const struct container *c, int family);
 /* Docker's DNSNames on a user-defined network. New array. */
 json_t *endpoint_names(const struct container *c, const char *container_name, const json_t *settings);
+/* Set "NetworkID" in the settings of all networks there are. */
+void sandbox_note_networks(struct engine *en, struct container *c);
 /* netd was started again: say all that it has to know.  @en: the engine. */
 void sandboxes_replay(void *en);
 /* Give a container an endpoint if it runs, or take it away; the op is held, and c->networks says so. */

@@ -534,6 +534,21 @@ static void note_network(struct container *c, const char *network, const struct 
 	pthread_mutex_unlock(&c->lock);
 }
 
+void sandbox_note_networks(struct engine *en, struct container *c)
+{
+	cleanup_json json_t *networks = json_incref(c->networks);
+	const char *name;
+	json_t *settings;
+
+	json_object_foreach(networks, name, settings) {
+		struct network *n = network_get(en, name, NULL);
+
+		if (n)
+			note_network(c, name, n);
+		network_put(n);
+	}
+}
+
 static int join(struct start *s, const char *network, const json_t *settings, const struct space *space,
 	struct endpoint **list, struct err *e)
 {

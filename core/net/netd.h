@@ -32,6 +32,11 @@
 #define NETD_MESSAGE_MAX 65536 /* bytes of one request or answer */
 #define NETD_FDS_MAX 16	      /* with one request */
 
+/* The relay's nftables table, of IPv4 and of IPv6, and its set of bridges that get no way out: the engine
+ * fills that. */
+#define NETD_NFT_TABLE "coracle-relay"
+#define NETD_NFT_CLOSED "closed"
+
 struct netd;
 
 /**

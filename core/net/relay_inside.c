@@ -22,6 +22,7 @@
  */
 #include "base/fs.h"
 #include "net/module.h"
+#include "net/netd.h"
 #include "net/nft.h"
 #include "net/relay.h"
 
@@ -199,8 +200,8 @@ static void rules_for_echo(struct nft *t, const struct family *f)
 
 static void rules_for_family(struct nft *t, const struct family *f, uint16_t tcp, uint16_t udp)
 {
-	nft_table(t, f->nft, "coracle-relay");
-	nft_set(t, "closed", NFT_KEY_IFNAME, false);
+	nft_table(t, f->nft, NETD_NFT_TABLE);
+	nft_set(t, NETD_NFT_CLOSED, NFT_KEY_IFNAME, false);
 	nft_base_chain(t, "prerouting", "filter", NFT_PREROUTING, HOOK_PRIORITY, NFT_ACCEPT);
 	nft_flush(t, "prerouting");
 	nft_rule(t, "prerouting");
@@ -211,7 +212,7 @@ static void rules_for_family(struct nft *t, const struct family *f, uint16_t tcp
 	nft_verdict(t, NFT_ACCEPT);
 	rules_for_own(t, f);
 	nft_rule(t, "prerouting");
-	nft_match_iif_set(t, "closed", false);
+	nft_match_iif_set(t, NETD_NFT_CLOSED, false);
 	nft_verdict(t, NFT_DROP);
 	nft_rule(t, "prerouting");
 	nft_notrack(t);

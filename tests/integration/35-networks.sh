@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Networks under the stock client: made and removed, containers on them that reach each other or do not,
+# connect and disconnect, addresses asked for, files; engine and netd killed; nothing left over.
+# test: together time=120
+. "$(dirname "$0")/lib.sh"
+
+api() { curl -s --unix-socket "$xdg/docker.sock" -H 'Content-Type: application/json' "$@"; }
+field() { docker inspect -f "$2" "$1"; }
+address() { docker inspect -f "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1"; }
+in_netd() { as_user nsenter -t "$(our_pids :engine | head -1)" -U --preserve-credentials -m nsenter --net="$xdg/docker/netns" "$@"; }
+ports() { in_netd ip -o link show type veth | wc -l; }
+bridges() { in_netd ip -o link show type bridge | wc -l; }
+reaches() { docker exec "$1" ping -c 1 -W 5 "$2" >/dev/null; }
+blocked() { ! docker exec "$1" ping -c 1 -W 1 "$2" >/dev/null; }
+await() { # CMD...
+	local n=100
+	until "$@" >/dev/null 2>&1; do
+		n=$((n - 1))
+		[ $n != 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+engine_start || exit 1
+docker import -c 'CMD ["sleep", "1000"]' "$(image_busybox)" bb >/dev/null || exit 1
+
+# --- the default bridge -------------------------------------------------------------------------------
+check_out "the default bridge's first address" "172.17.0.2/16" docker run --rm bb sh -c "ip -4 -o addr show eth0 | awk '{print \$4}'"
+check_out "and again, as it is free" "172.17.0.2/16" docker run --rm bb sh -c "ip -4 -o addr show eth0 | awk '{print \$4}'"
+check_out "its gateway" "172.17.0.1" docker run --rm bb sh -c "ip route | awk '/^default/ {print \$3}'"
+check "the gateway answers" docker run --rm bb ping -c 1 -W 5 172.17.0.1
+check_has "its own name in hosts" "172.17.0.2	hosty.example hosty" docker run --rm --hostname hosty.example bb cat /etc/hosts
+check_out "--mac-address" "02:42:ac:11:00:99" docker run --rm --mac-address 02:42:ac:11:00:99 bb cat /sys/class/net/eth0/address
+check_has "an address on it cannot be asked for" "user specified IP address is supported on user defined networks only" docker run --rm --ip 172.17.0.9 bb true
+
+# --- user-defined ones ----------------------------------------------------------------------------------
+check "create" docker network create one
+check "create: subnet, range, gateway, auxiliary address" docker network create --subnet 10.77.0.0/24 --ip-range 10.77.0.128/29 \
+	--gateway 10.77.0.254 --aux-address router=10.77.0.129 -o com.docker.network.driver.mtu=1400 two
+check "create --ipv6" docker network create --ipv6 six
+check "create --internal" docker network create --internal inner
+check "create without icc" docker network create -o com.docker.network.bridge.enable_icc=false apart
+check_has "an overlapping subnet is refused" "invalid pool request: Pool overlaps with other one on this address space" docker network create --subnet 10.77.0.0/16 three
+check_has "a name that is taken" "network with name one already exists" docker network create one
+check_out "inspect" "172.18.0.0/16 172.18.0.1" docker network inspect -f '{{with index .IPAM.Config 0}}{{.Subnet}} {{.Gateway}}{{end}}' one
+check_out "bridges" 6 bridges
+
+for name in ant bee; do docker run -d --name $name --network one bb >/dev/null; done
+docker run -d --name cow --network two --network-alias see bb >/dev/null
+check_out "addresses in turn" "172.18.0.2 172.18.0.3" echo "$(address ant one) $(address bee one)"
+check "by address" reaches ant "$(address bee one)"
+check "by name" reaches ant bee
+check_out "a range begins where it says, but for auxiliary ones" "10.77.0.128" address cow two
+check_out "the MTU asked for" 1400 docker exec cow cat /sys/class/net/eth0/mtu
+check_has "the gateway asked for" "via 10.77.0.254" docker exec cow ip route
+check "networks are isolated: by address" blocked ant "$(address cow two)"
+check_has "and by name" "bad address" docker exec ant ping -c 1 cow
+check_has "resolv.conf has the engine's name server" "nameserver 127.0.0.11" docker exec ant cat /etc/resolv.conf
+check_has "removing one in use" "has active endpoints" docker network rm one
+
+# --- connect, disconnect ----------------------------------------------------------------------------------
+check "connect a running one" docker network connect --ip 10.77.0.77 --alias other two ant
+check_out "with the address asked for" "10.77.0.77" address ant two
+check "reached there" reaches cow 10.77.0.77
+check "by alias" reaches cow other
+check "reaching there, by alias" reaches ant see
+check_has "hosts follows" "10.77.0.77" docker exec ant cat /etc/hosts
+check_has "an address that is taken" "Address already in use" docker run --rm --network two --ip 10.77.0.77 bb true
+check_has "an address outside" "no configured subnet or ip-range contain the IP address 10.1.1.1" docker network connect --ip 10.1.1.1 two bee
+check_has "connect again" "endpoint with name ant already exists in network two" docker network connect two ant
+check "disconnect" docker network disconnect two ant
+check_out "the interface is gone" "eth0" docker exec ant sh -c 'cd /sys/class/net; ls -d eth*'
+check_out "hosts follows" 0 docker exec ant grep -c 10.77.0.77 /etc/hosts
+check "and it is out of reach" blocked cow 10.77.0.77
+check_has "disconnect again" "is not connected to network two" docker network disconnect two ant
+check "gw-priority" docker network connect --gw-priority 7 two bee
+check_has "is the way out" "default via 10.77.0.254" docker exec bee ip route
+docker network disconnect two bee
+check_has "and is given back" "default via 172.18.0.1" docker exec bee ip route
+
+# --- kinds --------------------------------------------------------------------------------------------------
+docker run -d --name s1 --network six bb >/dev/null
+docker run -d --name s2 --network six bb >/dev/null
+v6=$(docker inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' s2)
+check_has "IPv6 address of the host's own prefix" "fd" echo "$v6"
+check "IPv6 between containers" reaches s1 "$v6"
+check_has "IPv6 gateway" "default via fd" docker exec s1 ip -6 route
+docker run -d --name ink --network inner bb >/dev/null
+check_out "internal: no way out" "" docker exec ink sh -c 'ip route | grep default'
+docker run -d --name p1 --network apart bb >/dev/null
+docker run -d --name p2 --network apart bb >/dev/null
+check "without icc: the gateway answers" reaches p1 "$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' apart)"
+check "without icc: others do not" blocked p1 "$(address p2 apart)"
+check_out "container:X shares all" "$(docker exec ant readlink /proc/self/ns/net)" docker run --rm --network container:ant bb readlink /proc/self/ns/net
+check_has "none cannot be combined" "container cannot be connected to multiple networks with one of the networks in private (none) mode" docker network connect none ant
+docker rm -f s1 s2 ink p1 p2 >/dev/null
+
+# --- many at once ---------------------------------------------------------------------------------------------
+docker network create many >/dev/null
+for n in $(seq 50); do docker create --name m$n --network many bb >/dev/null; done
+check "50 are started at once" docker start $(seq -f m%g 50)
+check_out "50 addresses" 50 bash -c "$docker_cli -H unix://$xdg/docker.sock network inspect -f '{{range .Containers}}{{println .IPv4Address}}{{end}}' many | grep . | sort -u | wc -l"
+docker rm -f $(seq -f m%g 50) >/dev/null
+check "a network nobody is on can go" docker network rm many
+check_out "only the ports of those that run are left" 3 ports
+
+# --- engine and netd end ------------------------------------------------------------------------------------------
+before=$(address ant one)
+engine_kill $(our_pids :engine) $(our_pids :netd) # the supervisor starts the next engine
+check "the next engine answers" await docker version
+check_out "after kill -9 of both: the same address" "$before" address ant one
+check "containers reach each other" reaches ant "$(address bee one)"
+check "and know each other's names" await reaches ant bee
+check_out "nobody gets an address that is taken" "172.18.0.4" docker run --rm --network one bb sh -c "ip -4 -o addr show eth0 | awk '{sub(\"/.*\", \"\", \$4); print \$4}'"
+check "disconnect after that" docker network disconnect one bee
+check "connect after that" docker network connect one bee
+check "reached again" reaches ant "$(address bee one)"
+kill -9 "$(our_pids :netd)"
+check "netd comes back by itself, and knows the names" await reaches bee ant
+
+kill -STOP "$engine_pid" # so that there is none
+engine_kill $(our_pids :engine) $(our_pids :monitor | head -1)
+kill -CONT "$engine_pid"
+check "the next engine answers" await docker version
+check_out "a container that ended meanwhile leaves no port" 2 ports
+
+# --- nothing is left --------------------------------------------------------------------------------------------------
+docker rm -f ant bee cow >/dev/null
+check_out "prune" "apart inner one six two" bash -c "$docker_cli -H unix://$xdg/docker.sock network prune -f | grep -v Deleted | sort | xargs"
+check_out "no port is left" 0 ports
+check_out "one bridge is left" 1 bridges
+check_out "no network namespace is left but netd's" 1 bash -c "grep -c \"$xdg.* - nsfs \" /proc/$(our_pids :engine | head -1)/mountinfo"
+engine_stop
+
+# --- daemon.json ------------------------------------------------------------------------------------------------------
+engine_start --bip 10.9.8.1/24 --fixed-cidr 10.9.8.64/26 --mtu 1300 --default-address-pool base=10.200.0.0/16,size=28 --icc=false || exit 1
+check_out "bip, fixed-cidr, mtu" "10.9.8.64/24 1300" docker run --rm bb sh -c "echo \$(ip -4 -o addr show eth0 | awk '{print \$4}') \$(cat /sys/class/net/eth0/mtu)"
+docker network create pool >/dev/null
+check_out "default-address-pool" "10.200.0.0/28" docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' pool
