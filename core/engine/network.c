@@ -17,16 +17,19 @@
 #include "engine/network_table.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "engine/container.h"
 #include "net/netd.h"
 #include "net/netns.h"
 #include "net/nft.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define NETWORK_MAX (1 << 20) /* bytes of a network's file */
+#define REMOVE_STACK_KB 64
 
 /* --- references ------------------------------------------------------------------------------- */
 
@@ -457,18 +460,49 @@ int network_make_bridge(struct engine *en, struct network *n, struct err *e)
 	return rc;
 }
 
+/* On a socket of its own: it takes long, and others need the shared one. */
 void network_remove_link(struct engine *en, const char *name)
 {
+	struct nl nl = NL_INIT;
+	struct err e;
+
+	if (!*name || !en->netd)
+		return;
+	if (nl_open(&nl, netd_netns(en->netd), NETLINK_ROUTE, &e) || link_remove(&nl, name, &e))
+		log_err(&e, "taking down a network");
+	nl_close(&nl);
+}
+
+struct removal {
+	struct engine *en;
+	char name[LINK_NAME_MAX + 1];
+};
+
+static void remove_later(void *arg)
+{
+	struct removal *r = arg;
+
+	network_remove_link(r->en, r->name);
+	free(r);
+}
+
+void network_drop_link(struct engine *en, const char *name)
+{
+	struct removal *r;
 	struct err e;
 	int rc;
 
 	if (!*name || !en->netd)
 		return;
 	pthread_mutex_lock(&en->networks->kernel);
-	rc = link_remove(&en->networks->inside, name, &e);
+	rc = link_silence(&en->networks->inside, name, &e);
 	pthread_mutex_unlock(&en->networks->kernel);
-	if (rc)
-		log_err(&e, "taking down a network");
+	r = xmalloc(sizeof(*r));
+	r->en = en;
+	snprintf(r->name, sizeof(r->name), "%s", name);
+	/* One that cannot be silenced must be gone before its addresses are another's. */
+	if (rc || thread_start("unlink", remove_later, r, REMOVE_STACK_KB))
+		remove_later(r);
 }
 
 static void make_bridges(struct engine *en)

@@ -87,6 +87,9 @@ int network_make_bridge(struct engine *en, struct network *n, struct err *e);
 void network_remove_bridge(struct engine *en, const struct network *n);
 /* Remove a link of the inside; "" or one that is not there: nothing.  Failures are logged. */
 void network_remove_link(struct engine *en, const char *name);
+/* The same for a port, but only silence it now, so that its addresses are free, and let the rest be done
+ * meanwhile. */
+void network_drop_link(struct engine *en, const char *name);
 /* A network of what networks/<id>.json has in it; NULL with @e. */
 struct network *network_of(const json_t *doc, struct err *e);
 /* The reserved addresses are no longer free: gateway and auxiliary ones.  -1 with @e if two are the same. */

@@ -11,7 +11,7 @@
  *	a veth pair ties it		(the kernel)
  *   Then network.json is written beside the namespace.  A crash before that leaves a port on a bridge
  *   that nobody speaks of, which the next engine removes (networks_settle()).  At the end the port is
- *   removed before its addresses are free again: in a namespace on its way out, it would still
+ *   silenced before its addresses are free again: in a namespace on its way out, it would still
  *   answer for them.
  *
  *   Routes.  The gateway is that of one endpoint, for each address family: the highest GwPriority, then
@@ -183,10 +183,12 @@ static int tie(struct engine *en, struct endpoint *ep, const struct space *space
 
 /* --- endpoints -------------------------------------------------------------------------------- */
 
-/* Undo all there is of it. */
-static void endpoint_free(struct engine *en, struct endpoint *ep)
+/* Undo all there is of it; @drop_link is network_remove_link(), or network_drop_link() where the
+ * container's namespace goes anyway. */
+static void endpoint_free(struct engine *en, struct endpoint *ep,
+	void (*drop_link)(struct engine *en, const char *name))
 {
-	network_remove_link(en, ep->port);
+	drop_link(en, ep->port);
 	give_back(en, ep);
 	network_unuse(en, ep->net);
 	network_put(ep->net);
@@ -198,7 +200,7 @@ static void endpoints_free(struct engine *en, struct endpoint *list)
 	while (list) {
 		struct endpoint *next = list->next;
 
-		endpoint_free(en, list);
+		endpoint_free(en, list, network_drop_link);
 		list = next;
 	}
 }
@@ -231,7 +233,7 @@ static struct endpoint *endpoint_new(struct engine *en, struct network *n, const
 		return ep;
 	*ep->port = 0; /* it is undone, or another's */
 fail:
-	endpoint_free(en, ep);
+	endpoint_free(en, ep, network_remove_link);
 	return NULL;
 }
 
@@ -732,7 +734,7 @@ static void leave(struct engine *en, struct container *c, const char *network, c
 		return;
 	if (en->netd && has_names(ep) && dns_endpoint_remove(en->netd, c->id, ep->net->id, &e))
 		log_err(&e, "forgetting a name of container %.12s", c->id);
-	endpoint_free(en, ep);
+	endpoint_free(en, ep, network_remove_link);
 	if (follow(en, c, space, &e))
 		log_err(&e, "disconnecting container %.12s", c->id);
 }

@@ -220,13 +220,20 @@ static void put_peer(struct nl_batch *b, const struct link_veth *v)
 	nl_nest_end(b, info);
 }
 
-static void put_isolation(struct nl_batch *b)
+/* Change properties of a port of a bridge, all of them bytes. */
+static void set_port(struct nl_batch *b, const char *port, const uint16_t *attrs, size_t n, uint8_t value,
+	const char *what)
 {
-	size_t info = nl_nest(b, IFLA_LINKINFO), data;
+	struct ifinfomsg head = {0};
+	size_t info, data, i;
 
+	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head), what);
+	nl_put_str(b, IFLA_IFNAME, port);
+	info = nl_nest(b, IFLA_LINKINFO);
 	nl_put_str(b, IFLA_INFO_SLAVE_KIND, "bridge");
 	data = nl_nest(b, IFLA_INFO_SLAVE_DATA);
-	nl_put_u8(b, IFLA_BRPORT_ISOLATED, 1);
+	for (i = 0; i < n; i++)
+		nl_put_u8(b, attrs[i], value);
 	nl_nest_end(b, data);
 	nl_nest_end(b, info);
 }
@@ -252,12 +259,8 @@ static int put_on_bridge(const struct nl *inside, const struct link_veth *v, str
 	nl_put_str(&b, IFLA_IFNAME, v->port);
 	nl_put_u32(&b, IFLA_MASTER, v->bridge);
 	put_no_link_local(&b);
-	if (v->isolated) {
-		head = (struct ifinfomsg){0};
-		nl_begin(&b, RTM_NEWLINK, 0, &head, sizeof(head), "isolating the port of the bridge");
-		nl_put_str(&b, IFLA_IFNAME, v->port);
-		put_isolation(&b);
-	}
+	if (v->isolated)
+		set_port(&b, v->port, (uint16_t[]){IFLA_BRPORT_ISOLATED}, 1, 1, "isolating the port of the bridge");
 	return send_and_release(inside, &b, e);
 }
 
@@ -294,6 +297,18 @@ int link_loopback(const struct nl *container, struct err *e)
 
 	set_link(&b, 1, IFF_UP, "raising lo");
 	return send_and_release(container, &b, e);
+}
+
+int link_silence(const struct nl *inside, const char *port, struct err *e)
+{
+	static const uint16_t off[] = {IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_MCAST_FLOOD,
+		IFLA_BRPORT_BCAST_FLOOD};
+	struct nl_batch b = NL_BATCH_INIT;
+
+	/* Not IFLA_BRPORT_STATE: a late carrier event would enable it again. */
+	set_port(&b, port, off, ARRAY_SIZE(off), 0, "closing the port of the bridge");
+	set_port(&b, port, (uint16_t[]){IFLA_BRPORT_FLUSH}, 1, 0, "forgetting who is behind a port of the bridge");
+	return send_and_release(inside, &b, e);
 }
 
 int link_remove(const struct nl *inside, const char *name, struct err *e)

@@ -50,6 +50,10 @@ int link_attach(const struct nl *inside, const struct nl *container, const struc
  * success. */
 int link_remove(const struct nl *inside, const char *name, struct err *e);
 
+/* Let nothing out to a port any more, at once, so that nobody hears its addresses asked for: link_remove()
+ * takes some 10 ms (RCU). */
+int link_silence(const struct nl *inside, const char *port, struct err *e);
+
 /* Where packets without another route go; @via of family 0: nowhere.  Replaces what was. */
 int link_default_route(const struct nl *container, int family, const struct inet *via,
 	unsigned int index, struct err *e);

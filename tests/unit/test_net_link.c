@@ -167,6 +167,8 @@ TEST_USERNS(containers_reach_each_other)
 	CHECK_OK(e, link_default_route(&a.nl, AF_INET, &(struct inet){0}, 0, &e));
 	CHECK_OK(e, link_default_route(&a.nl, AF_INET, &(struct inet){0}, 0, &e));
 
+	CHECK_OK(e, link_silence(&inside.nl, "vetha", &e));
+	CHECK(!delivered(&b, &a, "10.1.0.2", 200));
 	CHECK_OK(e, link_remove(&inside.nl, "vetha", &e));
 	CHECK_OK(e, link_remove(&inside.nl, "vetha", &e));
 	CHECK_INT(find(&inside, "vetha").index, 0);
