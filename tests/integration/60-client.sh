@@ -22,7 +22,7 @@ check_has "version without an engine" "API version:       1.51" no_engine versio
 check_out "unknown command" "docker: unknown command: docker frobnicate$nl${nl}Run 'docker --help' for more information" no_engine frobnicate
 check_has "a command of the stock client" "'build' is not part of this client; use the stock docker CLI against this engine: DOCKER_HOST=unix:///nonexistent.sock docker build" \
 	no_engine build .
-check_has "one in a group" "'network create' is not part of this client" no_engine network create x
+check_has "one in a group" "'system df' is not part of this client" no_engine system df x
 check_out "unknown option" "unknown flag: --frob$nl${nl}Usage:  docker ps [OPTIONS]$nl${nl}Run 'docker ps --help' for more information" no_engine ps --frob
 check_status "unknown option, status" 125 no_engine ps --frob
 check_out "too many arguments" "docker: 'docker container ls' accepts no arguments$nl${nl}Usage:  docker container ls [OPTIONS]$nl${nl}Run 'docker container ls --help' for more information" \
