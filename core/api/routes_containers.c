@@ -394,6 +394,16 @@ static void top(struct http *h)
 	container_put(c);
 }
 
+static void checkpoint(struct http *h)
+{
+	struct err e;
+
+	err_kind(&e, ERR_NOT_SUPPORTED,
+		"This experimental feature is disabled by default. Start the Docker daemon in experimental mode in "
+		"order to enable it.");
+	answer(h, 0, NULL, &e);
+}
+
 static void changes(struct http *h)
 {
 	struct engine *en = http_engine(h);
@@ -464,6 +474,9 @@ const struct route routes_containers[] = {
 	{"GET", "/containers/{}/logs", logs},
 	{"GET", "/containers/{}/top", top},
 	{"GET", "/containers/{}/changes", changes},
+	{"GET", "/containers/{}/checkpoints", checkpoint},
+	{"POST", "/containers/{}/checkpoints", checkpoint},
+	{"DELETE", "/containers/{}/checkpoints/{}", checkpoint},
 	{"POST", "/containers/{}/start", start},
 	{"POST", "/containers/{}/stop", stop},
 	{"POST", "/containers/{}/restart", restart},

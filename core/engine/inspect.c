@@ -46,7 +46,10 @@ static void add_command(json_t *j, const struct container *c)
 /* From when the runtime is first asked for it; other drivers' files are no business of anybody's. */
 static bool has_log_path(const struct container *c)
 {
-	return (c->started_at || (c->error && !strncmp(c->error, "failed to create task", 21))) &&
+	bool asked = c->error && (!strncmp(c->error, "failed to create task", 21) ||
+					 !strncmp(c->error, "failed to set up container networking", 37));
+
+	return (c->started_at || asked) &&
 		!strcmp(json_str(json_obj(c->host, "LogConfig"), "Type", "json-file"), "json-file");
 }
 
