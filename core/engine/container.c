@@ -49,6 +49,7 @@ static void container_free(struct container *c)
 	json_decref(c->config);
 	json_decref(c->mounts);
 	json_decref(c->networks);
+	json_decref(c->ports);
 	json_decref(c->host);
 	json_decref(c->health);
 	free(c->name);

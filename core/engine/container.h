@@ -92,6 +92,7 @@ struct container {
 	char sandbox_id[ID_LEN + 1];
 	json_t *networks; /* name -> sparse endpoint settings; replaced in an op, never changed in place */
 	struct endpoint *endpoints; /* of a running one; changed with the sandbox's lock as well */
+	json_t *ports;		    /* published, of a running one (ports.h); likewise */
 	json_t *health;	   /* State.Health as the API has it; NULL: none */
 	int64_t health_at; /* monotonic, 0: no probe is due */
 	int log_watch; /* inotify watch of its directory while logs are followed, -1 */

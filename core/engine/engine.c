@@ -17,6 +17,7 @@
 #include "base/proc.h"
 #include "engine/container.h"
 #include "engine/network.h"
+#include "engine/ports.h"
 #include "engine/volume.h"
 #include "engine/watch.h"
 
@@ -167,6 +168,7 @@ int engine_open(struct engine *en, struct config *config, struct err *e)
 	if (thread_start("seccomp", warm_seccomp, en, WARM_STACK_KB))
 		log_warn("the first container will wait for its seccomp filter: no thread to prepare it");
 	networks_settle(en);
+	ports_settle(en);
 	containers_resume(en);
 	return 0;
 }

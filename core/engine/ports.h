@@ -2,9 +2,10 @@
 /*
  * core/engine/ports.h - the published ports of containers: allocation and what the API shows
  *
- * A running container's ports are c->ports, an array of what was bound, in the order asked for:
+ * A running container's ports are c->ports, an array of what was bound:
  *	{"port": "80/tcp", "ip": "0.0.0.0", "host": 8080}
- * guarded by the container's lock and kept in state.json, from which a new engine restores them.
+ * guarded by the container's lock and kept in <exec-root>/<id>/ports.json, from which a new engine
+ * restores them.  Publishing, releasing and restoring are done with its sandbox locked.
  */
 #ifndef ENGINE_PORTS_H
 #define ENGINE_PORTS_H
@@ -13,6 +14,7 @@
 #include "engine/engine.h"
 
 struct container;
+struct port;
 
 /* The endpoint that has the container's default route; ports lead there. */
 struct ports_endpoint {
@@ -46,6 +48,12 @@ void ports_release(struct engine *en, struct container *c);
  * Ports that netd holds already are only led to @ep.  One that cannot be bound any more is logged.
  */
 void ports_restore(struct engine *en, struct container *c, const struct ports_endpoint *ep);
+
+/* When all containers are loaded: close what netd holds for those that ended meanwhile. */
+void ports_settle(struct engine *en);
+
+/* Who binds what port_bind() may not (EACCES), if anybody does; before the first publishing. */
+void ports_set_privileged(int (*bind)(struct port *p, struct err *e));
 
 /* NetworkSettings.Ports: {"80/tcp": [{"HostIp", "HostPort"}], "81/tcp": null}; c->lock is held. */
 json_t *ports_inspect(const struct container *c);

@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Published ports and the name server of containers, with a host and a peer in network namespaces of
+# their own:	peer 198.51.100.2, 2001:db8::2		host 198.51.100.1, 2001:db8::1
+# test: together time=120
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { skip "published ports" "network namespaces for host and peer need root"; exit 77; }
+
+host=coracle-ph$$ peer=coracle-pp$$
+at_exit 'ip netns del $host; ip netns del $peer'
+netns() { # NAME DEVICE NUMBER
+	ip -n "$1" addr add "198.51.100.$3/24" dev "$2"
+	ip -n "$1" addr add "2001:db8::$3/64" dev "$2" nodad
+	ip -n "$1" link set lo up
+	ip -n "$1" link set "$2" up
+}
+ip netns add $host && ip netns add $peer && ip link add h0 netns $host type veth peer name p0 netns $peer || exit 1
+netns $host h0 1
+netns $peer p0 2
+user_network=(nsenter "--net=/run/netns/$host")
+cp "$top"/tests/lib/port_{box,client,dns}.py "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
+
+in_peer() { nsenter "--net=/run/netns/$peer" "$@"; }
+client() { in_peer python3 "$TEST_TMP/bin/port_client.py" "$@"; }
+local_client() { as_user python3 "$TEST_TMP/bin/port_client.py" "$@"; }
+inspect() { docker inspect -f "$2" "$1"; }
+await() { # CMD...
+	local n=100
+	until "$@" >/dev/null 2>&1; do
+		n=$((n - 1))
+		[ $n != 0 ] || return 1
+		sleep 0.1
+	done
+}
+# A container that has the machine's programs, and the services of port_box.py.
+box() { # NAME FLAG...
+	local name=$1
+	shift
+	docker run -d --name "$name" -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro -v "$TEST_TMP/bin:/test:ro" \
+		"$@" bb python3 /test/port_box.py
+}
+is_up() { docker logs "$1" | grep -q up; }
+dig() { docker exec "$1" dig +time=3 +tries=1 "${@:2}"; }
+status_of() { dig "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
+
+mkfifo "$TEST_TMP/server" "$TEST_TMP/taken"
+in_peer python3 "$TEST_TMP/bin/port_dns.py" 198.51.100.2 >"$TEST_TMP/server" &
+at_exit "kill $!"
+read -rt 20 line <"$TEST_TMP/server" || not_ok "the name server elsewhere is up" "it says nothing"
+engine_start || exit 1
+docker import "$(image_busybox)" bb >/dev/null || exit 1
+
+# --- published ports ----------------------------------------------------------------------------------------
+docker network create --ipv6 front >/dev/null
+run box web --network front -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:81 -p 8090-8092:90-92 -p 82 --expose 99
+[ "$status" = 0 ] || not_ok "a container with ports starts" "$out"
+check "its services are up" await is_up web
+check_out "TCP: the client's own address" "198.51.100.2" client tcp 198.51.100.1 8080
+check_out "TCP, IPv6: the same" "2001:db8::2" client tcp 2001:db8::1 8080
+check_out "UDP: the same" "198.51.100.2" client udp 198.51.100.1 8080
+check_out "UDP, IPv6: the same" "2001:db8::2" client udp 2001:db8::1 8080
+check_out "a large datagram comes back" 60000 client big 198.51.100.1 8080
+check_out "half-closed connections go on" $((1 << 20)) client half 198.51.100.1 8080
+gateway=$(inspect web '{{.NetworkSettings.Networks.front.Gateway}}')
+check_out "from the host's loopback: the gateway's address" "$gateway" local_client tcp 127.0.0.1 8080
+check_out "from the host's address: that" "198.51.100.1" local_client tcp 198.51.100.1 8080
+check_out "a reset is carried over" "reset" local_client reset 127.0.0.1 8081
+check_has "bound to loopback, it is nowhere else" "refused" client reset 198.51.100.1 8081
+check_out "nobody listens in the container: reset" "reset" client reset 198.51.100.1 8090
+check_out "a container reaches it at its gateway" "$gateway" docker exec web python3 /test/port_client.py tcp "$gateway" 8080
+check_out "and at the host's address" "198.51.100.1" docker exec web python3 /test/port_client.py tcp 198.51.100.1 8080
+
+any=$(inspect web '{{(index .NetworkSettings.Ports "82/tcp" 0).HostPort}}')
+check_out "docker port" "80/tcp -> 0.0.0.0:8080
+80/tcp -> [::]:8080
+80/udp -> 0.0.0.0:8080
+80/udp -> [::]:8080
+81/tcp -> 127.0.0.1:8081
+82/tcp -> 0.0.0.0:$any
+82/tcp -> [::]:$any
+90/tcp -> 0.0.0.0:8090
+90/tcp -> [::]:8090
+91/tcp -> 0.0.0.0:8091
+91/tcp -> [::]:8091
+92/tcp -> 0.0.0.0:8092
+92/tcp -> [::]:8092" docker port web
+check_out "our client's is the same" "$out" our_docker port web
+want=$(docker ps --format '{{.Ports}}')
+check_has "ps" "99/tcp" echo "$want"
+check_out "our client's is the same" "$want" our_docker ps --format '{{.Ports}}'
+check_out "exposed, not published" null inspect web '{{json (index .NetworkSettings.Ports "99/tcp")}}'
+
+failed="driver failed programming external connectivity on endpoint"
+check_has "a port that a container has" "Bind for 0.0.0.0:8080 failed: port is already allocated" docker run --rm -p 8080:80 bb true
+check_has "says of which endpoint" "failed to set up container networking: $failed wanting (" docker run --rm --name wanting -p 8080:80 bb true
+as_user python3 -c 'import socket
+s = socket.create_server(("0.0.0.0", 8099)); print("up", flush=True); s.accept()' >"$TEST_TMP/taken" &
+taken=$!
+read -rt 20 line <"$TEST_TMP/taken"
+check_has "a port that another program has" "error while calling RootlessKit PortManager.AddPort(): listen tcp4 0.0.0.0:8099: bind: address already in use" \
+	docker run --rm -p 8099:80 bb true
+as_user bash -c 'exec 3<>/dev/tcp/127.0.0.1/8099' # that is its end
+wait $taken
+check_has "an address the host has not" "listen tcp4 192.0.2.9:8093: bind: cannot assign requested address" docker run --rm -p 192.0.2.9:8093:80 bb true
+check_has "a privileged port" "cannot expose privileged port 81, you can add 'net.ipv4.ip_unprivileged_port_start=81' to /etc/sysctl.conf (currently 1024), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose a larger port number (>= 1024): listen tcp4 0.0.0.0:81: bind: permission denied" \
+	docker run --rm -p 81:80 bb true
+docker run -d --name ranged -p 8090-8094:80 -P --expose 70/udp bb sleep 1000 >/dev/null
+check_out "of a range, the first that is free" "0.0.0.0:8093 [::]:8093" echo $(docker port ranged 80)
+check_has "-P publishes what is exposed" "70/udp -> 0.0.0.0:" docker port ranged
+check_has "a range without a free one" "all ports are allocated" docker run --rm -p 8090-8093:80 bb true
+check_out "what failed has left nothing" 0 bash -c "nsenter --net=/run/netns/$host ss -Hltn 'sport = :8099' | wc -l"
+docker rm -f ranged >/dev/null
+check_has "a container that has ended has no port" "refused" client tcp 198.51.100.1 8093
+
+# --- names ---------------------------------------------------------------------------------------------------
+docker network create back >/dev/null
+box db --network back --network-alias store --hostname keeper >/dev/null
+docker run -d --name db2 --network back --network-alias store bb sleep 1000 >/dev/null
+docker network connect back web
+db=$(inspect db '{{.NetworkSettings.Networks.back.IPAddress}}')
+db2=$(inspect db2 '{{.NetworkSettings.Networks.back.IPAddress}}')
+check_out "a name" "$db" dig web +short db
+check_out "with its network" "$db" dig web +short db.back
+check_out "a short id" "$db" dig web +short "$(inspect db '{{slice .Id 0 12}}')"
+check_out "over TCP" "$db" dig web +tcp +short db
+check_out "an alias of two" "$(printf '%s\n' "$db" "$db2" | sort)" bash -c "$docker_cli -H unix://$xdg/docker.sock exec web dig +short store | sort"
+check_out "turn about" 2 bash -c "for n in 1 2 3 4 5 6 7 8; do $docker_cli -H unix://$xdg/docker.sock exec web dig +short store | head -1; done | sort -u | wc -l"
+check_out "AAAA" "$(inspect web '{{.NetworkSettings.Networks.front.GlobalIPv6Address}}')" dig web +short AAAA web.front
+check_out "AAAA of one that has none: no error" "NOERROR" status_of web AAAA db
+check_out "PTR" "db.back." dig web +short -x "$db"
+check_out "names of other networks are not known" "" dig db +short web.front
+check_out "nor are their addresses" "" dig db +short -x "$(inspect web '{{.NetworkSettings.Networks.front.IPAddress}}')"
+docker rm -f db2 >/dev/null
+check_out "who has ended has no name" "$db" dig web +short store
+
+box out --network back --dns 198.51.100.2 >/dev/null
+check_out "--dns: other names are asked for there" "192.0.2.1" dig out +short any.example
+check_out "and internal ones are not" "$db" dig out +short db
+check_out "an answer that is too long: TCP" 20 bash -c "$docker_cli -H unix://$xdg/docker.sock exec out dig +short TXT any.example | wc -l"
+check_has "says so over UDP" "tc" dig out +ignore TXT any.example
+docker network create --internal closed >/dev/null
+box shut --network closed --dns 198.51.100.2 >/dev/null
+check_out "an internal network's containers ask nobody" "SERVFAIL" status_of shut any.example
+
+# --- ends ------------------------------------------------------------------------------------------------------
+coproc HOLD { client hold 198.51.100.1 8080; }
+read -rt 20 -u "${HOLD[0]}" line
+ports=$(docker port web)
+engine_kill $(our_pids :engine)
+echo meanwhile >&"${HOLD[1]}"
+read -rt 20 -u "${HOLD[0]}" line
+check_out "without an engine a connection goes on" "meanwhile" echo "$line"
+check_out "and others are made" "198.51.100.2" client tcp 198.51.100.1 8080
+check "the next engine answers" await docker version
+check_out "it knows the ports" "$ports" docker port web
+echo after >&"${HOLD[1]}"
+read -rt 20 -u "${HOLD[0]}" line
+check_out "the connection stands" "after" echo "$line"
+netd=$(our_pids :netd)
+engine_kill $netd
+check "netd killed: the port is there again" await client tcp 198.51.100.1 8080
+check_out "with the client's address" "198.51.100.2" client tcp 198.51.100.1 8080
+check_out "datagrams too" "198.51.100.2" client udp 198.51.100.1 8080
+check "and names" await dig web +short db
+check_out "of the same" "$db" dig web +short db
+docker stop -t 0 web >/dev/null
+check_has "stopped: the port is closed" "refused" client tcp 198.51.100.1 8080
+check_out "and not shown" "{}" inspect web '{{json .NetworkSettings.Ports}}'
+docker start web >/dev/null
+check "started again: it is there" await client tcp 198.51.100.1 8080
