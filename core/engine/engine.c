@@ -20,6 +20,7 @@
 #include "engine/ports.h"
 #include "engine/volume.h"
 #include "engine/watch.h"
+#include "net/netd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -220,7 +221,7 @@ static void stop_in_thread(struct engine *en, struct container *c, struct stoppi
 		stop_one(s);
 }
 
-void engine_stop(struct engine *en)
+static void stop_containers(struct engine *en)
 {
 	/* Static: threads that are late still use it. */
 	static struct stopping all = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
@@ -228,9 +229,6 @@ void engine_stop(struct engine *en)
 	struct timespec until;
 	size_t i;
 
-	en->stopping = true;
-	if (en->config.live_restore)
-		return;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += en->config.shutdown_timeout_s;
 	list = containers_all(en);
@@ -246,4 +244,17 @@ void engine_stop(struct engine *en)
 			en->config.shutdown_timeout_s);
 	pthread_mutex_unlock(&all.lock);
 	removals_wait(&until);
+}
+
+void engine_stop(struct engine *en)
+{
+	struct container_counts n;
+
+	en->stopping = true;
+	if (!en->config.live_restore)
+		stop_containers(en);
+	containers_count(en, &n);
+	/* Containers without an engine keep their network. */
+	if (en->netd && !n.running && !n.paused)
+		netd_stop(en->netd);
 }

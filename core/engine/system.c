@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "engine/engine.h"
+#include "net/netd.h"
 #include "version.h"
 
 #include <dirent.h>
@@ -173,8 +174,34 @@ static void add_proxy(json_t *j, const char *key, const char *url)
 	json_set_str(j, key, b.p);
 }
 
-static void add_warnings(const struct config *c, json_t *j)
+static void add_network_warning(json_t *warnings, const char *what, const char *why)
 {
+	cleanup_free char *text = xasprintf("WARNING: %s: %s", what, why);
+
+	json_append_str(warnings, text);
+}
+
+/* What containers' network lacks here, and why. */
+static void add_network_warnings(struct engine *en, json_t *w)
+{
+	cleanup_json json_t *about = NULL;
+	struct err e = en->no_netd;
+	const json_t *relay;
+
+	if (!en->netd || netd_call(en->netd, "info", NULL, NULL, 0, &about, &e)) {
+		add_network_warning(w, "Containers have no network but the host's", e.msg);
+		return;
+	}
+	relay = json_obj(about, "relay");
+	if (json_str(relay, "error", NULL))
+		add_network_warning(w, "Containers have no way out of their networks", json_str(relay, "error", ""));
+	if (json_str(relay, "no_echo", NULL))
+		add_network_warning(w, "Containers cannot ping the outside", json_str(relay, "no_echo", ""));
+}
+
+static void add_warnings(struct engine *en, json_t *j)
+{
+	const struct config *c = &en->config;
 	json_t *w = json_array();
 
 	if (!system_cgroup_v2())
@@ -188,6 +215,7 @@ static void add_warnings(const struct config *c, json_t *j)
 		json_append_str(w, "WARNING: Only one user id is mapped: files of other users, su and "
 				   "system users in containers do not work. Add the user to /etc/subuid and "
 				   "/etc/subgid and restart.");
+	add_network_warnings(en, w);
 	json_set_new(j, "Warnings", w);
 }
 
@@ -236,7 +264,7 @@ json_t *engine_info(struct engine *en)
 		json_pack("[s, s, s]", "name=seccomp,profile=builtin", "name=rootless", "name=cgroupns") :
 		json_pack("[s, s]", "name=seccomp,profile=builtin", "name=rootless"));
 	json_set_new(j, "CDISpecDirs", json_array());
-	add_warnings(c, j);
+	add_warnings(en, j);
 	return j;
 }
 

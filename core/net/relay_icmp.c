@@ -247,7 +247,7 @@ static void try_echo(int family, struct err *e)
 	if (fd < 0)
 		err_set(e, errno, "opening a ping socket");
 	if (fd < 0 && e->code == EACCES)
-		err_hint(e, "containers cannot ping: net.ipv4.ping_group_range excludes this user");
+		err_hint(e, "net.ipv4.ping_group_range excludes this user");
 }
 
 int relay_icmp_start(struct err *e)
