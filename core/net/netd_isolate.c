@@ -19,6 +19,8 @@
  *
  * #syscalls brk mmap munmap mremap mprotect madvise futex clock_gettime rt_sigprocmask rt_sigreturn
  * #syscalls restart_syscall clone exit exit_group gettid getpid set_robust_list writev getrandom
+ *   A thread that is starting may name itself when the filter stands already:
+ * #syscalls prctl
  */
 #include "net/netd_isolate.h"
 #include "base/fs.h"

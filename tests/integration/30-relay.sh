@@ -11,9 +11,7 @@ if ! relay_up; then
 	not_ok "netd, host, peer and container are up" "$(cat "$exec_root/netd.log" 2>&1)"
 	exit 1
 fi
-coproc PEER { in_peer python3 "$TEST_TMP/bin/relay_peer.py"; }
-at_exit 'kill "$PEER_PID"'
-read -rt 20 -u "${PEER[0]}" line || not_ok "the peer is up" "it says nothing"
+peer_up || not_ok "the peer is up" "it says nothing"
 # Nobody has this address, and the host believes in a machine that does.
 ip -n "$relay_host" neigh add 198.51.100.9 lladdr 02:00:00:00:00:99 dev h0 nud permanent
 
@@ -34,11 +32,10 @@ sys.exit(1)' "$1"
 for a in ::ffff:127.0.0.1 ::127.0.0.1; do check "the host's loopback is not $a" refuses "$a"; done
 
 # It is where somebody asks for it.
-coproc LOOP { in_host python3 -c 'import socket
+exec {loop_out}< <(in_host python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 4242)); print("up", flush=True)
-while True: s.accept()[0].send(b"loopback")'; }
-at_exit 'kill "$LOOP_PID"'
-read -rt 20 -u "${LOOP[0]}" line
+while True: s.accept()[0].send(b"loopback")')
+read -rt 20 -u "$loop_out" line
 loopback() {
 	in_box python3 -c 'import socket; print(socket.create_connection(("10.0.2.2", 4242), 5).recv(64).decode())' 2>&1 | tail -1
 }
@@ -48,8 +45,10 @@ check_out "and is then reached" "loopback" loopback
 check_has "with an address" "bad address 'x'" netd_ask '{"op": "relay.loopback", "ip4": "x"}'
 
 # Back-pressure: with everything full, a second goes by in which netd does nothing.
-coproc SLOW { in_box python3 "$TEST_TMP/bin/relay_client.py" container slow; }
-read -rt 30 -u "${SLOW[0]}" line
+mkfifo "$TEST_TMP/go"
+exec {slow_out}< <(in_box python3 "$TEST_TMP/bin/relay_client.py" container slow <"$TEST_TMP/go")
+exec {slow_in}>"$TEST_TMP/go"
+read -rt 30 -u "$slow_out" line
 before=$(ticks)
 sleep 1
 after=$(ticks)
@@ -58,8 +57,8 @@ if [ "$line" = blocked ] && [ $((after - before)) -le 2 ]; then
 else
 	not_ok "a blocked connection costs nothing" "'$line', $((after - before)) ticks in a second"
 fi
-echo go >&"${SLOW[1]}"
-cat <&"${SLOW[0]}"
+echo go >&"$slow_in"
+cat <&"$slow_out"
 
 # Nothing is left over.  (UDP flows end by time.)  A filtered connection may still be waiting.
 for _ in $(seq 100); do

@@ -7,15 +7,17 @@
 #   box   172.17.0.2,   fd00:17::2       a container: a bridge and a veth pair in netd's inside
 #
 # Sourced after lib.sh, by root.  relay_up makes them; in_peer, in_host (as the user), in_inside and
-# in_box run a command there; netd_ask JSON asks netd, and prints its answer.  Nothing of the machine's
+# in_box run a command there; netd_ask JSON asks netd, and prints its answer; peer_up starts the peer's
+# services (relay_peer.py); relay_down ends all of it.  Nothing of the machine's
 # own network is touched.
 
 relay_host=coracle-h$$ relay_peer=coracle-p$$
 exec_root=$TEST_TMP/netd
 
 relay_down() {
-	[ -z "${NETD_PID:-}" ] || exec {netd_in}>&-
-	[ -z "${box_pid:-}" ] || kill -KILL "$box_pid" 2>/dev/null
+	# Whatever runs there is ours.  (The box has a namespace of its own.)
+	kill -KILL ${box_pid:-} $(ip netns pids "$relay_host" 2>/dev/null) \
+		$(ip netns pids "$relay_peer" 2>/dev/null) 2>/dev/null
 	ip netns del "$relay_host" 2>/dev/null
 	ip netns del "$relay_peer" 2>/dev/null
 }
@@ -70,4 +72,9 @@ relay_up() {
 	netd_in=${NETD[1]} netd_out=${NETD[0]}
 	IFS=' ' read -rt 20 netd_pid starter <&"$netd_out" || return 1
 	box_pid=$(in_inside bash -c "$(declare -f box_make); box_make $exec_root/box") || return 1
+}
+
+peer_up() {
+	exec {peer_out}< <(in_peer python3 "$TEST_TMP/bin/relay_peer.py")
+	IFS= read -rt 20 -u "$peer_out" line
 }
