@@ -189,8 +189,10 @@ int engine_image_push(struct engine *en, const struct imgref *ref, const json_t 
 	tags = images_tags_of(en->images, repo);
 	for (i = 0; ref->tag && tags[i] && strcmp(tags[i], ref->tag); i++)
 		;
-	if (!tags[i])
+	if (!tags[0])
 		rc = err_kind(e, ERR_NOT_FOUND, "An image does not exist locally with the tag: %s", shown);
+	else if (!tags[i])
+		rc = err_kind(e, ERR_NOT_FOUND, "tag does not exist: %s:%s", shown, ref->tag);
 	else if (ref->tag)
 		rc = push_tag(en, ref, auth, client, e);
 	else

@@ -75,8 +75,10 @@ static json_t *describe(struct registry *r, const struct imgref *ref, struct err
 {
 	struct manifest m = {.text = BUF_INIT};
 	json_t *j = NULL, *platforms = NULL, *desc;
+	char digest[DIGEST_MAX];
 
-	if (registry_manifest(r, ref->repo, ref->digest ? ref->digest : ref->tag, &m, e))
+	/* First by HEAD, as Docker does: a refusal is cheaper that way. */
+	if ((!ref->digest && registry_digest(r, ref->repo, ref->tag, digest, e)) || registry_manifest(r, ref->repo, ref->digest ? ref->digest : ref->tag, &m, e))
 		return NULL;
 	j = json_parse(m.text.p, m.text.n, e);
 	if (j && manifest_kind_of(j, m.media_type) == MANIFEST_INDEX)

@@ -220,8 +220,10 @@ static json_t *fetch_manifest(struct puller *p, const char *tag_or_digest, char 
 		return NULL;
 	}
 	j = json_parse(m.text.p, m.text.n, e);
-	if (!j)
+	if (!j) {
 		err_wrap(e, "manifest %s", m.digest);
+		e->kind = ERR_FAILED; /* the sender's fault, not the request's */
+	}
 	snprintf(digest, DIGEST_MAX, "%s", m.digest);
 	snprintf(media_type, MEDIA_TYPE_MAX, "%s", m.media_type);
 	json_decref(p->text);

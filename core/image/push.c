@@ -272,8 +272,7 @@ json_t *worker_push(struct worker *w, struct err *e)
 		translate(e);
 	} else if (push_image(&p, digest, e)) {
 		translate(e);
-		if (e->kind != ERR_UNAUTHORIZED && e->kind != ERR_FORBIDDEN)
-			registry_name_in(p.ref.host, e);
+		registry_name_in(p.ref.host, e);
 	} else {
 		result = json_object();
 		json_set_str(result, "digest", digest);

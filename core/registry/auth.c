@@ -375,7 +375,7 @@ static int basic_authorization(struct auth *a, char **value, struct err *e)
 	cleanup_free char *userinfo = NULL;
 
 	if (!*a->username || !*a->password)
-		return err_kind(e, ERR_FAILED, "no basic auth credentials");
+		return err_kind(e, ERR_FAILED, "%s", AUTH_NONE_GIVEN);
 	userinfo = xasprintf("%s:%s", a->username, a->password);
 	*value = http_basic_authorization(userinfo);
 	return 0;

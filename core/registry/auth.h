@@ -23,6 +23,9 @@ void auth_challenge_release(struct auth_challenge *c);
 bool auth_challenge_find(const struct response_head *h, enum auth_scheme scheme,
 	struct auth_challenge *c);
 
+/* What a registry that wants a password and gets none ends in: a 500 of the API, so no kind of its own. */
+#define AUTH_NONE_GIVEN "no basic auth credentials"
+
 struct auth; /* credentials for one registry endpoint, and the tokens got with them */
 
 /* @credentials: {"username", "password", "identitytoken", "registrytoken"} or NULL; copied. */

@@ -258,7 +258,7 @@ int registry_name_in(const char *host, struct err *e)
 	size_t n = e ? strlen(e->msg) : 0;
 
 	/* Behind it, as people search for the words they are used to. */
-	if (e && !strstr(e->msg, host))
+	if (e && e->kind == ERR_FAILED && !strstr(e->msg, host))
 		snprintf(e->msg + n, sizeof(e->msg) - n, " (registry %s)", host);
 	return -1;
 }

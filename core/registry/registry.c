@@ -10,6 +10,7 @@
 #include "registry/endpoint.h"
 #include "registry/reg_error.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,12 @@ static void query_release(struct query *q)
 	free(q->scope);
 }
 
+/* A connection that broke may hold the next time; one that stalled has cost enough time. */
+static bool is_passing(const struct err *e)
+{
+	return e->code != ETIMEDOUT && e->kind == ERR_FAILED;
+}
+
 /* --- what a tag points to --- */
 
 static enum endpoint_verdict head_manifest(struct endpoint *ep, void *arg, struct err *e)
@@ -92,10 +99,10 @@ static enum endpoint_verdict head_manifest(struct endpoint *ep, void *arg, struc
 	struct span digest;
 	char text[DIGEST_MAX];
 
-	q->again = true;
-	if (endpoint_send(ep, &rq, &rs, e))
+	if (endpoint_send(ep, &rq, &rs, e)) {
+		q->again = is_passing(e);
 		return EP_NEXT;
-	q->again = false;
+	}
 	digest = response_field(&rs.head, "Docker-Content-Digest", 0);
 	if (rs.head.status == 200 && digest.p && digest.n < DIGEST_MAX) {
 		snprintf(text, sizeof(text), "%.*s", (int)digest.n, digest.p);
@@ -147,21 +154,21 @@ static enum endpoint_verdict get_manifest(struct endpoint *ep, void *arg, struct
 	struct http_response rs;
 	int rc;
 
-	q->again = true;
-	if (endpoint_send(ep, &rq, &rs, e))
+	if (endpoint_send(ep, &rq, &rs, e)) {
+		q->again = is_passing(e);
 		return EP_NEXT;
-	q->again = rs.head.status == 200 || rs.head.status >= 500;
+	}
 	buf_reset(&q->m->text);
 	if (rs.head.status != 200)
 		rc = reg_error(&rs, e);
 	else
 		rc = http_read_all(&rs, REGISTRY_MANIFEST_MAX, &q->m->text, e);
+	q->again = rc && (rs.head.status >= 500 || (rs.head.status == 200 && is_passing(e)));
 	set_media_type(q->m, response_field(&rs.head, "Content-Type", 0));
 	http_response_release(&rs);
 	if (rc)
 		return EP_NEXT;
 	sha256_digest_of(q->m->text.p, q->m->text.n, q->m->digest);
-	q->again = false;
 	if (digest_ok(q->what) && strcmp(q->what, q->m->digest)) {
 		err_kind(e, ERR_FAILED, "manifest verification failed for digest %s", q->what);
 		return EP_NEXT;

@@ -177,8 +177,10 @@ static int begin(struct upload *u, struct endpoint *ep, struct err *e)
 	struct http_response rs;
 	int rc;
 
-	if (endpoint_send(ep, &rq, &rs, e))
+	if (endpoint_send(ep, &rq, &rs, e)) {
+		u->final = strstr(e->msg, AUTH_NONE_GIVEN);
 		return -1;
+	}
 	if (rs.head.status == 202) {
 		rc = take_place(&rs, &u->place, e);
 		u->begun = !rc;

@@ -62,7 +62,8 @@ docker tag "$reg/t/app:1" "$reg/t/other:2"
 check_has "what another repository has is mounted" "Mounted from t/app" our_docker push "$reg/t/other:1"
 check_out "all tags, quietly" "$reg/t/other" our_docker push -q -a "$reg/t/other"
 check_out "the same image has the same digest elsewhere" "$digest" digest_of "$reg" t/other 2
-check_has "a tag that is not there" "An image does not exist locally with the tag: $reg/t/app" docker push "$reg/t/app:none"
+check_has "a tag that is not there" "tag does not exist: $reg/t/app:none" docker push "$reg/t/app:none"
+check_has "a repository that is not there" "An image does not exist locally with the tag: $reg/t/nothing" docker push "$reg/t/nothing:1"
 docker tag "$reg/t/app:1" 127.0.0.1:1/x:1
 check_has "nobody listens" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused' \
 	our_docker push 127.0.0.1:1/x:1
