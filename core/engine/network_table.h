@@ -82,6 +82,17 @@ int network_insert(struct engine *en, struct network *n, struct err *e);
 void network_take_out(struct engine *en, struct network *n);
 /* Write networks/<id>.json. */
 int network_save(struct engine *en, const struct network *n, struct err *e);
+/* A network of what networks/<id>.json has in it; NULL with @e. */
+struct network *network_of(const json_t *doc, struct err *e);
+/* The reserved addresses are no longer free: gateway and auxiliary ones.  -1 with @e if two are the same. */
+int network_reserve(struct network *n, struct err *e);
+/* An option that is there and a truth value, or else @def. */
+bool network_option(const json_t *doc, const char *key, bool def);
+
+/* --- the kernel's side (network_kernel.c) --- */
+
+void network_reach_netd(struct engine *en);   /* sets en->netd, or en->no_netd */
+void network_make_bridges(struct engine *en); /* failures are logged */
 /* Make its bridge, or bring it to what it should be; take it down. */
 int network_make_bridge(struct engine *en, struct network *n, struct err *e);
 void network_remove_bridge(struct engine *en, const struct network *n);
@@ -90,12 +101,7 @@ void network_remove_link(struct engine *en, const char *name);
 /* The same for a port, but only silence it now, so that its addresses are free, and let the rest be done
  * meanwhile. */
 void network_drop_link(struct engine *en, const char *name);
-/* A network of what networks/<id>.json has in it; NULL with @e. */
-struct network *network_of(const json_t *doc, struct err *e);
-/* The reserved addresses are no longer free: gateway and auxiliary ones.  -1 with @e if two are the same. */
-int network_reserve(struct network *n, struct err *e);
-
-/* --- making one (network_plan.c) --- */
+/* --- making one (network_check.c, network_plan.c) --- */
 
 /* What is asked for, as the API's sparse CreateRequest; the predefined bridge too.  The result is not in
  * the table yet, nor has it a bridge. */
@@ -103,8 +109,12 @@ struct network *network_plan(struct engine *en, const json_t *request, const cha
 /* The predefined bridge as daemon.json wants it; NULL: none wanted, or with @e. */
 json_t *network_default_request(struct engine *en, struct err *e);
 int network_go_bool(const char *text, bool *v); /* strconv.ParseBool */
+/* Is the request good in itself: subnets, driver, options?  @options: with daemon.json's. */
+int network_check(const json_t *request, const json_t *options, struct err *e);
+#define NETWORK_OPTION "com.docker.network."
+#define BRIDGE_OPTION NETWORK_OPTION "bridge."
 
-/* --- endpoints (sandbox.c, network_show.c) --- */
+/* --- endpoints (endpoint.c, network_show.c) --- */
 
 #define ENDPOINT_MAC_TEXT 18
 const char *endpoint_mac(const struct endpoint *ep, char out[ENDPOINT_MAC_TEXT]); /* "" without a link */
@@ -117,6 +127,35 @@ struct endpoint *endpoint_on(const struct container *c, const char *network); /*
 const struct endpoint *endpoint_default(const struct container *c, int family);
 /* Docker's DNSNames on a user-defined network. New array. */
 json_t *endpoint_names(const struct container *c, const char *container_name, const json_t *settings);
+void endpoint_append(struct endpoint **list, struct endpoint *ep);
+
+/* A network namespace at hand, to be worked on. */
+struct space {
+	int netns; /* -1: the host's */
+	struct nl nl;
+};
+/* An endpoint in @n, not in any list yet; @others: the container's.  NULL with @e and nothing left. */
+struct endpoint *endpoint_new(struct engine *en, struct network *n, const json_t *settings,
+	const struct endpoint *others, const struct space *space, struct err *e);
+/* Undo all there is of it; @drop_link is network_remove_link(), or network_drop_link() where the
+ * container's namespace goes anyway. */
+void endpoint_free(struct engine *en, struct endpoint *ep,
+	void (*drop_link)(struct engine *en, const char *name));
+void endpoints_free(struct engine *en, struct endpoint *list); /* by network_drop_link() */
+json_t *endpoint_to_json(const struct endpoint *ep);
+/* As a former engine left it: its addresses are taken, its link is there.  NULL: its network is gone. */
+struct endpoint *endpoint_of(struct engine *en, const json_t *j);
+
+/* --- what netd is told (sandbox_tell.c); c->sandbox is held --- */
+
+bool endpoint_has_names(const struct endpoint *ep);
+int sandbox_tell_names(struct engine *en, struct container *c, int netns, struct err *e);
+int sandbox_publish(struct engine *en, struct container *c, struct err *e);
+void sandbox_restore_ports(struct engine *en, struct container *c);
+void sandbox_tell(struct engine *en, struct container *c); /* all of it; failures are logged */
+
+/* --- sandboxes (sandbox.c) --- */
+
 /* Set "NetworkID" in the settings of all networks there are. */
 void sandbox_note_networks(struct engine *en, struct container *c);
 /* netd was started again: say all that it has to know.  @en: the engine. */

@@ -32,210 +32,10 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define FILE_MAX (1 << 20) /* bytes of network.json */
-#define PREFIX_OPTION "com.docker.network.container_iface_prefix"
-#define IFNAME_OPTION "com.docker.network.endpoint.ifname"
-
-/* A namespace at hand, to be worked on. */
-struct space {
-	int netns;
-	struct nl nl;
-};
-
-/* --- lists ------------------------------------------------------------------------------------ */
-
-struct endpoint *endpoint_on(const struct container *c, const char *network)
-{
-	struct endpoint *ep;
-
-	for (ep = c->endpoints; ep && strcmp(ep->net->name, network); ep = ep->next)
-		;
-	return ep;
-}
-
-/* Is @a the better way out? */
-static bool is_better(const struct endpoint *a, const struct endpoint *b)
-{
-	bool a_dual = a->addr[V4].family && a->addr[V6].family, b_dual = b->addr[V4].family && b->addr[V6].family;
-
-	if (a->priority != b->priority)
-		return a->priority > b->priority;
-	if (a_dual != b_dual)
-		return a_dual;
-	return strcmp(a->net->name, b->net->name) < 0;
-}
-
-const struct endpoint *endpoint_default(const struct container *c, int family)
-{
-	const struct endpoint *ep, *best = NULL;
-
-	for (ep = c->endpoints; ep; ep = ep->next)
-		if (!ep->net->internal && ep->addr[family].family && (!best || is_better(ep, best)))
-			best = ep;
-	return best;
-}
-
-static void append(struct endpoint **list, struct endpoint *ep)
-{
-	while (*list)
-		list = &(*list)->next;
-	*list = ep;
-}
-
-/* --- addresses -------------------------------------------------------------------------------- */
-
-static void give_back(struct engine *en, struct endpoint *ep)
-{
-	pthread_mutex_lock(&en->networks->lock);
-	for (int f = 0; f < FAMILIES; f++)
-		if (ep->addr[f].family)
-			ipam_give_back(&ep->net->ipam[f], &ep->addr[f]);
-	pthread_mutex_unlock(&en->networks->lock);
-}
-
-static int take_one(struct endpoint *ep, int f, const char *wanted, struct err *e)
-{
-	struct network *n = ep->net;
-	struct inet want;
-	bool asked = *wanted && !inet_parse(span_of(wanted), &want);
-
-	if (!n->family[f].on)
-		return 0;
-	if (asked && !subnet_contains(&n->family[f].subnet, &want))
-		return err_kind(e, ERR_INVALID, "no configured subnet contains IP address %s", wanted);
-	if (!ipam_take(&n->ipam[f], asked ? &want : NULL, &ep->addr[f], e))
-		return 0;
-	return asked ? -1 : err_kind(e, ERR_FORBIDDEN, "%s: %s (%s)", e->msg, n->name, n->id);
-}
-
-static int take_addresses(struct engine *en, struct endpoint *ep, const json_t *settings, struct err *e)
-{
-	const json_t *wishes = json_obj(settings, "IPAMConfig");
-	struct err why = ERR_INIT;
-	int rc;
-
-	pthread_mutex_lock(&en->networks->lock);
-	rc = take_one(ep, V4, json_str(wishes, "IPv4Address", ""), &why) ||
-		take_one(ep, V6, json_str(wishes, "IPv6Address", ""), &why) ? -1 : 0;
-	pthread_mutex_unlock(&en->networks->lock);
-	if (rc)
-		give_back(en, ep);
-	if (rc && e)
-		*e = why;
-	return rc;
-}
-
-/* --- links ------------------------------------------------------------------------------------ */
-
-static bool name_used(const struct endpoint *list, const char *name)
-{
-	for (; list; list = list->next)
-		if (!strcmp(list->ifname, name))
-			return true;
-	return false;
-}
-
-/* What the endpoint asks for, or the first of eth0, eth1, … that is free. */
-static void choose_name(struct endpoint *ep, const struct endpoint *others, const json_t *settings)
-{
-	const char *asked = json_str(json_obj(settings, "DriverOpts"), IFNAME_OPTION, "");
-	const char *prefix = json_str(json_obj(ep->net->doc, "Options"), PREFIX_OPTION, "eth");
-
-	if (*asked) {
-		snprintf(ep->ifname, sizeof(ep->ifname), "%s", asked);
-		return;
-	}
-	for (int i = 0; i < 1000; i++) {
-		snprintf(ep->ifname, sizeof(ep->ifname), "%.11s%d", prefix, i);
-		if (!name_used(others, ep->ifname))
-			return;
-	}
-}
-
-static void choose_mac(struct endpoint *ep, const json_t *settings)
-{
-	if (!endpoint_parse_mac(json_str(settings, "MacAddress", ""), ep->mac))
-		return;
-	random_bytes(ep->mac, sizeof(ep->mac));
-	ep->mac[0] = (uint8_t)((ep->mac[0] & 0xfe) | 0x02); /* one station's, locally administered */
-}
-
-static int tie(struct engine *en, struct endpoint *ep, const struct space *space, struct err *e)
-{
-	struct network *n = ep->net;
-	struct link_veth v = {.port = ep->port, .bridge = n->bridge_index, .isolated = !n->icc,
-		.netns = space->netns, .name = ep->ifname, .mtu = n->mtu};
-	int rc;
-
-	snprintf(ep->port, sizeof(ep->port), "veth%.7s", ep->id);
-	memcpy(v.mac, ep->mac, sizeof(v.mac));
-	for (int f = 0; f < FAMILIES; f++)
-		v.addr[f] = (struct subnet){ep->addr[f], n->family[f].subnet.len};
-	pthread_mutex_lock(&en->networks->kernel);
-	rc = link_attach(&en->networks->inside, &space->nl, &v, &ep->index, e);
-	pthread_mutex_unlock(&en->networks->kernel);
-	return rc;
-}
-
-/* --- endpoints -------------------------------------------------------------------------------- */
-
-/* Undo all there is of it; @drop_link is network_remove_link(), or network_drop_link() where the
- * container's namespace goes anyway. */
-static void endpoint_free(struct engine *en, struct endpoint *ep,
-	void (*drop_link)(struct engine *en, const char *name))
-{
-	drop_link(en, ep->port);
-	give_back(en, ep);
-	network_unuse(en, ep->net);
-	network_put(ep->net);
-	free(ep);
-}
-
-static void endpoints_free(struct engine *en, struct endpoint *list)
-{
-	while (list) {
-		struct endpoint *next = list->next;
-
-		endpoint_free(en, list, network_drop_link);
-		list = next;
-	}
-}
-
-/* An endpoint in @n, not in any list yet.  @space is NULL for the host's network. */
-static struct endpoint *endpoint_new(struct engine *en, struct network *n, const json_t *settings,
-	const struct endpoint *others, const struct space *space, struct err *e)
-{
-	struct endpoint *ep;
-
-	if (!network_use(en, n)) {
-		err_kind(e, ERR_NOT_FOUND, "network %s not found", n->name);
-		return NULL;
-	}
-	ep = xcalloc(1, sizeof(*ep));
-	ep->net = network_ref(n);
-	ep->priority = json_int(settings, "GwPriority", 0);
-	random_id(ep->id);
-	if (!*n->bridge)
-		return ep;
-	if (!n->bridge_index) {
-		*e = en->no_netd;
-		goto fail;
-	}
-	choose_mac(ep, settings);
-	choose_name(ep, others, settings);
-	if (take_addresses(en, ep, settings, e))
-		goto fail;
-	if (!tie(en, ep, space, e))
-		return ep;
-	*ep->port = 0; /* it is undone, or another's */
-fail:
-	endpoint_free(en, ep, network_remove_link);
-	return NULL;
-}
 
 /* --- the namespace ---------------------------------------------------------------------------- */
 
@@ -294,16 +94,6 @@ static int set_routes(const struct container *c, const struct space *space, stru
 
 /* --- network.json ----------------------------------------------------------------------------- */
 
-static json_t *endpoint_to_json(const struct endpoint *ep)
-{
-	char v4[INET_TEXT], v6[INET_TEXT], mac[13];
-
-	hex_encode(ep->mac, sizeof(ep->mac), mac);
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:I}", "network", ep->net->id, "id", ep->id, "port",
-		ep->port, "ifname", ep->ifname, "index", (int)ep->index, "mac", mac, "ip4", inet_format(&ep->addr[V4], v4),
-		"ip6", inet_format(&ep->addr[V6], v6), "priority", (json_int_t)ep->priority);
-}
-
 static int save(struct engine *en, struct container *c, struct err *e)
 {
 	cleanup_free char *file = xasprintf("%s/network.json", c->id);
@@ -317,206 +107,6 @@ static int save(struct engine *en, struct container *c, struct err *e)
 	pthread_mutex_unlock(&c->lock);
 	json_set_new(j, "endpoints", list);
 	return json_save_at(en->execfd, file, j, 0, e);
-}
-
-/* An endpoint as a former engine left it: its addresses are taken, its link is there. */
-static struct endpoint *endpoint_of(struct engine *en, const json_t *j)
-{
-	struct network *n = network_get(en, json_str(j, "network", ""), NULL);
-	struct endpoint *ep;
-
-	if (!n || !is_hex64(json_str(j, "id", "")) || !network_use(en, n)) {
-		network_put(n);
-		return NULL;
-	}
-	ep = xcalloc(1, sizeof(*ep));
-	ep->net = n;
-	snprintf(ep->id, sizeof(ep->id), "%s", json_str(j, "id", ""));
-	snprintf(ep->port, sizeof(ep->port), "%s", json_str(j, "port", ""));
-	snprintf(ep->ifname, sizeof(ep->ifname), "%s", json_str(j, "ifname", ""));
-	ep->index = (unsigned int)json_int(j, "index", 0);
-	ep->priority = json_int(j, "priority", 0);
-	if (strlen(json_str(j, "mac", "")) == 2 * sizeof(ep->mac))
-		hex_decode(span_of(json_str(j, "mac", "")), ep->mac);
-	inet_parse(span_of(json_str(j, "ip4", "")), &ep->addr[V4]);
-	inet_parse(span_of(json_str(j, "ip6", "")), &ep->addr[V6]);
-	pthread_mutex_lock(&en->networks->lock);
-	for (int f = 0; f < FAMILIES; f++)
-		if (ep->addr[f].family && n->family[f].on && subnet_contains(&n->family[f].subnet, &ep->addr[f]))
-			ipam_take(&n->ipam[f], &ep->addr[f], NULL, NULL);
-	pthread_mutex_unlock(&en->networks->lock);
-	return ep;
-}
-
-/* --- what netd is told ------------------------------------------------------------------------ */
-
-/* The strings of an array, as a vector; both must outlive the use. To free(). */
-static const char **vector_of(const json_t *list)
-{
-	const char **v = xcalloc(json_array_size(list) + 1, sizeof(char *));
-	size_t n = 0, i;
-	const json_t *s;
-
-	json_array_foreach(list, i, s)
-		if (json_is_string(s))
-			v[n++] = json_string_value(s);
-	return v;
-}
-
-/* ["alias", "name", …] of "name:alias", "name". */
-static json_t *links_of(const json_t *settings)
-{
-	json_t *out = json_array(), *v;
-	size_t i;
-
-	json_array_foreach(json_arr(settings, "Links"), i, v) {
-		const char *text = json_string_value(v), *colon = strchr(text, ':');
-		size_t len = colon ? (size_t)(colon - text) : strlen(text);
-
-		json_append_str(out, colon ? colon + 1 : text);
-		json_array_append_new(out, json_textn(text, len));
-	}
-	return out;
-}
-
-static int tell_name(struct engine *en, const struct container *c, const char *name, const struct endpoint *ep,
-	struct err *e)
-{
-	const json_t *settings = json_object_get(c->networks, ep->net->name);
-	cleanup_json json_t *names = endpoint_names(c, name, settings), *links = links_of(settings);
-	char v4[INET_TEXT], v6[INET_TEXT];
-	struct dns_endpoint d = {.sandbox_id = c->id, .network_id = ep->net->id, .network_name = ep->net->name,
-		.internal = ep->net->internal, .names = vector_of(names), .links = vector_of(links),
-		.ip4 = inet_format(&ep->addr[V4], v4), .ip6 = inet_format(&ep->addr[V6], v6)};
-	int rc = dns_endpoint_set(en->netd, &d, e);
-
-	free((void *)(uintptr_t)d.names);
-	free((void *)(uintptr_t)d.links);
-	return rc;
-}
-
-static bool has_names(const struct endpoint *ep)
-{
-	return *ep->port && !network_is_predefined(ep->net->name);
-}
-
-static int open_resolver(struct engine *en, struct container *c, int netns, struct err *e)
-{
-	cleanup_json json_t *host = container_host(c), *dns = files_name_servers(en, host);
-	struct dns_sandbox d = {.id = c->id, .netnsfd = netns, .servers = vector_of(dns),
-		.ndots_set = files_ndots_set(en, host)};
-	int rc = dns_sandbox_open(en->netd, &d, e);
-
-	free((void *)(uintptr_t)d.servers);
-	return rc;
-}
-
-/* All names of a container. */
-static int tell_names(struct engine *en, struct container *c, int netns, struct err *e)
-{
-	cleanup_free char *name = container_name(en, c);
-	bool resolver = files_needs_resolver(en, c);
-
-	if (!en->netd)
-		return 0;
-	if (resolver && open_resolver(en, c, netns, e))
-		return -1;
-	for (const struct endpoint *ep = c->endpoints; ep; ep = ep->next)
-		if (has_names(ep) && tell_name(en, c, name, ep, e))
-			return -1;
-	return 0;
-}
-
-/* The endpoint that ports lead to; false: none. */
-struct way_in {
-	struct ports_endpoint p;
-	char ip4[INET_TEXT], ip6[INET_TEXT];
-	char *name;
-	char **subnets;
-};
-
-static bool way_in(struct engine *en, struct container *c, struct way_in *w)
-{
-	const struct endpoint *v4 = endpoint_default(c, V4), *v6 = endpoint_default(c, V6), *ep;
-	const json_t *options;
-	char text[SUBNET_TEXT];
-	size_t n = 0;
-
-	ep = v4 ? v4 : v6;
-	if (!ep || !en->netd)
-		return false;
-	*w = (struct way_in){.name = container_name(en, c)};
-	if (v4)
-		inet_format(&v4->addr[V4], w->ip4);
-	if (v6)
-		inet_format(&v6->addr[V6], w->ip6);
-	options = json_obj(ep->net->doc, "Options");
-	w->p = (struct ports_endpoint){w->name, ep->id, w->ip4, w->ip6,
-		json_str(options, "com.docker.network.bridge.host_binding_ipv4", NULL), NULL};
-	if (w->p.host_ip && !strcmp(w->p.host_ip, "0.0.0.0"))
-		w->p.host_ip = NULL;
-	for (ep = c->endpoints; ep; ep = ep->next)
-		n += FAMILIES;
-	w->subnets = xcalloc(n + 1, sizeof(char *));
-	for (n = 0, ep = c->endpoints; ep; ep = ep->next)
-		for (int f = 0; f < FAMILIES; f++)
-			if (ep->addr[f].family)
-				w->subnets[n++] = xstrdup(subnet_format(&ep->net->family[f].subnet, text));
-	w->p.subnets = (const char *const *)w->subnets;
-	return true;
-}
-
-static void way_in_release(struct way_in *w)
-{
-	free(w->name);
-	strv_free(w->subnets);
-}
-
-static int publish(struct engine *en, struct container *c, struct err *e)
-{
-	struct way_in w;
-	int rc;
-
-	if (!way_in(en, c, &w))
-		return 0;
-	rc = ports_publish(en, c, &w.p, e);
-	way_in_release(&w);
-	return rc;
-}
-
-static void restore_ports(struct engine *en, struct container *c)
-{
-	struct way_in w;
-
-	if (!way_in(en, c, &w))
-		return;
-	ports_restore(en, c, &w.p);
-	way_in_release(&w);
-}
-
-/* Say again all that netd has to know. */
-static void tell_all(struct engine *en, struct container *c)
-{
-	cleanup_free char *path = xasprintf("%s/netns", c->id);
-	cleanup_close int netns = openat(en->execfd, path, O_RDONLY | O_CLOEXEC);
-	struct err e = ERR_INIT;
-
-	if (netns < 0)
-		return;
-	if (tell_names(en, c, netns, &e))
-		log_err(&e, "names for container %.12s", c->id);
-	restore_ports(en, c);
-}
-
-void sandboxes_replay(void *arg)
-{
-	struct engine *en = arg;
-	struct container **all = containers_all(en);
-
-	for (size_t i = 0; all[i]; i++) {
-		sandbox_renamed(en, all[i]);
-	}
-	containers_free(all);
 }
 
 /* --- a container's life ----------------------------------------------------------------------- */
@@ -564,7 +154,7 @@ static int join(struct start *s, const char *network, const json_t *settings, co
 	else if (!endpoint_check(n, network, settings, e))
 		ep = endpoint_new(s->en, n, settings, *list, space, e);
 	if (ep) {
-		append(list, ep);
+		endpoint_append(list, ep);
 		note_network(s->c, network, n);
 	}
 	network_put(n);
@@ -595,7 +185,7 @@ static int furnish(struct start *s, struct space *space, struct err *e)
 		return -1;
 	if (space->netns < 0)
 		return 0;
-	return tell_names(s->en, s->c, space->netns, e) || publish(s->en, s->c, e) ? -1 : 0;
+	return sandbox_tell_names(s->en, s->c, space->netns, e) || sandbox_publish(s->en, s->c, e) ? -1 : 0;
 }
 
 static int open_sandbox(struct start *s, struct err *e)
@@ -668,7 +258,7 @@ void sandbox_adopt(struct engine *en, struct container *c, int dirfd)
 		struct endpoint *ep = endpoint_of(en, v);
 
 		if (ep)
-			append(&list, ep);
+			endpoint_append(&list, ep);
 		else
 			log_warn("container %.12s was on a network that is gone", c->id);
 	}
@@ -677,15 +267,25 @@ void sandbox_adopt(struct engine *en, struct container *c, int dirfd)
 	if (is_hex64(json_str(j, "sandbox", "")))
 		memcpy(c->sandbox_id, json_str(j, "sandbox", ""), sizeof(c->sandbox_id));
 	pthread_mutex_unlock(&c->lock);
-	tell_all(en, c);
+	sandbox_tell(en, c);
 }
 
 void sandbox_renamed(struct engine *en, struct container *c)
 {
 	pthread_mutex_lock(&c->sandbox);
 	if (c->endpoints)
-		tell_all(en, c);
+		sandbox_tell(en, c);
 	pthread_mutex_unlock(&c->sandbox);
+}
+
+void sandboxes_replay(void *arg)
+{
+	struct engine *en = arg;
+	struct container **all = containers_all(en);
+
+	for (size_t i = 0; all[i]; i++)
+		sandbox_renamed(en, all[i]);
+	containers_free(all);
 }
 
 /* --- connect, disconnect ---------------------------------------------------------------------- */
@@ -693,9 +293,9 @@ void sandbox_renamed(struct engine *en, struct container *c)
 /* The endpoints have changed: the kernel, netd and the files follow. */
 static int follow(struct engine *en, struct container *c, const struct space *space, struct err *e)
 {
-	if (set_routes(c, space, e) || save(en, c, e) || tell_names(en, c, space->netns, e))
+	if (set_routes(c, space, e) || save(en, c, e) || sandbox_tell_names(en, c, space->netns, e))
 		return -1;
-	restore_ports(en, c);
+	sandbox_restore_ports(en, c);
 	files_follow(en, c);
 	return 0;
 }
@@ -732,7 +332,7 @@ static void leave(struct engine *en, struct container *c, const char *network, c
 
 	if (!ep)
 		return;
-	if (en->netd && has_names(ep) && dns_endpoint_remove(en->netd, c->id, ep->net->id, &e))
+	if (en->netd && endpoint_has_names(ep) && dns_endpoint_remove(en->netd, c->id, ep->net->id, &e))
 		log_err(&e, "forgetting a name of container %.12s", c->id);
 	endpoint_free(en, ep, network_remove_link);
 	if (follow(en, c, space, &e))
@@ -747,7 +347,7 @@ static int enter(struct engine *en, struct container *c, struct network *n, cons
 	if (!ep)
 		return -1;
 	pthread_mutex_lock(&c->lock);
-	append(&c->endpoints, ep);
+	endpoint_append(&c->endpoints, ep);
 	pthread_mutex_unlock(&c->lock);
 	note_network(c, n->name, n);
 	if (!follow(en, c, space, e))

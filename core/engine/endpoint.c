@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/engine/endpoint.c - a container's place in one network: addresses, and a link to its bridge
+ */
+#include "engine/container.h"
+#include "engine/network_table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PREFIX_OPTION NETWORK_OPTION "container_iface_prefix"
+#define IFNAME_OPTION NETWORK_OPTION "endpoint.ifname"
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+struct endpoint *endpoint_on(const struct container *c, const char *network)
+{
+	struct endpoint *ep;
+
+	for (ep = c->endpoints; ep && strcmp(ep->net->name, network); ep = ep->next)
+		;
+	return ep;
+}
+
+/* Is @a the better way out? */
+static bool is_better(const struct endpoint *a, const struct endpoint *b)
+{
+	bool a_dual = a->addr[V4].family && a->addr[V6].family, b_dual = b->addr[V4].family && b->addr[V6].family;
+
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	if (a_dual != b_dual)
+		return a_dual;
+	return strcmp(a->net->name, b->net->name) < 0;
+}
+
+const struct endpoint *endpoint_default(const struct container *c, int family)
+{
+	const struct endpoint *ep, *best = NULL;
+
+	for (ep = c->endpoints; ep; ep = ep->next)
+		if (!ep->net->internal && ep->addr[family].family && (!best || is_better(ep, best)))
+			best = ep;
+	return best;
+}
+
+void endpoint_append(struct endpoint **list, struct endpoint *ep)
+{
+	while (*list)
+		list = &(*list)->next;
+	*list = ep;
+}
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+static void give_back(struct engine *en, struct endpoint *ep)
+{
+	pthread_mutex_lock(&en->networks->lock);
+	for (int f = 0; f < FAMILIES; f++)
+		if (ep->addr[f].family)
+			ipam_give_back(&ep->net->ipam[f], &ep->addr[f]);
+	pthread_mutex_unlock(&en->networks->lock);
+}
+
+static int take_one(struct endpoint *ep, int f, const char *wanted, struct err *e)
+{
+	struct network *n = ep->net;
+	struct inet want;
+	bool asked = *wanted && !inet_parse(span_of(wanted), &want);
+
+	if (!n->family[f].on)
+		return 0;
+	if (asked && !subnet_contains(&n->family[f].subnet, &want))
+		return err_kind(e, ERR_INVALID, "no configured subnet contains IP address %s", wanted);
+	if (!ipam_take(&n->ipam[f], asked ? &want : NULL, &ep->addr[f], e))
+		return 0;
+	return asked ? -1 : err_kind(e, ERR_FORBIDDEN, "%s: %s (%s)", e->msg, n->name, n->id);
+}
+
+static int take_addresses(struct engine *en, struct endpoint *ep, const json_t *settings, struct err *e)
+{
+	const json_t *wishes = json_obj(settings, "IPAMConfig");
+	struct err why = ERR_INIT;
+	int rc;
+
+	pthread_mutex_lock(&en->networks->lock);
+	rc = take_one(ep, V4, json_str(wishes, "IPv4Address", ""), &why) ||
+		take_one(ep, V6, json_str(wishes, "IPv6Address", ""), &why) ? -1 : 0;
+	pthread_mutex_unlock(&en->networks->lock);
+	if (rc)
+		give_back(en, ep);
+	if (rc && e)
+		*e = why;
+	return rc;
+}
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+static bool name_used(const struct endpoint *list, const char *name)
+{
+	for (; list; list = list->next)
+		if (!strcmp(list->ifname, name))
+			return true;
+	return false;
+}
+
+/* What the endpoint asks for, or the first of eth0, eth1, … that is free. */
+static void choose_name(struct endpoint *ep, const struct endpoint *others, const json_t *settings)
+{
+	const char *asked = json_str(json_obj(settings, "DriverOpts"), IFNAME_OPTION, "");
+	const char *prefix = json_str(json_obj(ep->net->doc, "Options"), PREFIX_OPTION, "eth");
+
+	if (*asked) {
+		snprintf(ep->ifname, sizeof(ep->ifname), "%s", asked);
+		return;
+	}
+	for (int i = 0; i < 1000; i++) {
+		snprintf(ep->ifname, sizeof(ep->ifname), "%.11s%d", prefix, i);
+		if (!name_used(others, ep->ifname))
+			return;
+	}
+}
+
+static void choose_mac(struct endpoint *ep, const json_t *settings)
+{
+	if (!endpoint_parse_mac(json_str(settings, "MacAddress", ""), ep->mac))
+		return;
+	random_bytes(ep->mac, sizeof(ep->mac));
+	ep->mac[0] = (uint8_t)((ep->mac[0] & 0xfe) | 0x02); /* one station's, locally administered */
+}
+
+static int tie(struct engine *en, struct endpoint *ep, const struct space *space, struct err *e)
+{
+	struct network *n = ep->net;
+	struct link_veth v = {.port = ep->port, .bridge = n->bridge_index, .isolated = !n->icc,
+		.netns = space->netns, .name = ep->ifname, .mtu = n->mtu};
+	int rc;
+
+	snprintf(ep->port, sizeof(ep->port), "veth%.7s", ep->id);
+	memcpy(v.mac, ep->mac, sizeof(v.mac));
+	for (int f = 0; f < FAMILIES; f++)
+		v.addr[f] = (struct subnet){ep->addr[f], n->family[f].subnet.len};
+	pthread_mutex_lock(&en->networks->kernel);
+	rc = link_attach(&en->networks->inside, &space->nl, &v, &ep->index, e);
+	pthread_mutex_unlock(&en->networks->kernel);
+	return rc;
+}
+
+/* --- endpoints -------------------------------------------------------------------------------- */
+
+void endpoint_free(struct engine *en, struct endpoint *ep,
+	void (*drop_link)(struct engine *en, const char *name))
+{
+	drop_link(en, ep->port);
+	give_back(en, ep);
+	network_unuse(en, ep->net);
+	network_put(ep->net);
+	free(ep);
+}
+
+void endpoints_free(struct engine *en, struct endpoint *list)
+{
+	while (list) {
+		struct endpoint *next = list->next;
+
+		endpoint_free(en, list, network_drop_link);
+		list = next;
+	}
+}
+
+struct endpoint *endpoint_new(struct engine *en, struct network *n, const json_t *settings,
+	const struct endpoint *others, const struct space *space, struct err *e)
+{
+	struct endpoint *ep;
+
+	if (!network_use(en, n)) {
+		err_kind(e, ERR_NOT_FOUND, "network %s not found", n->name);
+		return NULL;
+	}
+	ep = xcalloc(1, sizeof(*ep));
+	ep->net = network_ref(n);
+	ep->priority = json_int(settings, "GwPriority", 0);
+	random_id(ep->id);
+	if (!*n->bridge)
+		return ep;
+	/* It could not be made when the engine started. */
+	if (!n->bridge_index && network_make_bridge(en, n, e))
+		goto fail;
+	choose_mac(ep, settings);
+	choose_name(ep, others, settings);
+	if (take_addresses(en, ep, settings, e))
+		goto fail;
+	if (!tie(en, ep, space, e))
+		return ep;
+	*ep->port = 0; /* it is undone, or another's */
+fail:
+	endpoint_free(en, ep, network_remove_link);
+	return NULL;
+}
+
+/* --- on disk ---------------------------------------------------------------------------------- */
+
+json_t *endpoint_to_json(const struct endpoint *ep)
+{
+	char v4[INET_TEXT], v6[INET_TEXT], mac[13];
+
+	hex_encode(ep->mac, sizeof(ep->mac), mac);
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:I}", "network", ep->net->id, "id", ep->id, "port",
+		ep->port, "ifname", ep->ifname, "index", (int)ep->index, "mac", mac, "ip4", inet_format(&ep->addr[V4], v4),
+		"ip6", inet_format(&ep->addr[V6], v6), "priority", (json_int_t)ep->priority);
+}
+
+struct endpoint *endpoint_of(struct engine *en, const json_t *j)
+{
+	struct network *n = network_get(en, json_str(j, "network", ""), NULL);
+	struct endpoint *ep;
+
+	if (!n || !is_hex64(json_str(j, "id", "")) || !network_use(en, n)) {
+		network_put(n);
+		return NULL;
+	}
+	ep = xcalloc(1, sizeof(*ep));
+	ep->net = n;
+	snprintf(ep->id, sizeof(ep->id), "%s", json_str(j, "id", ""));
+	snprintf(ep->port, sizeof(ep->port), "%s", json_str(j, "port", ""));
+	snprintf(ep->ifname, sizeof(ep->ifname), "%s", json_str(j, "ifname", ""));
+	ep->index = (unsigned int)json_int(j, "index", 0);
+	ep->priority = json_int(j, "priority", 0);
+	if (strlen(json_str(j, "mac", "")) == 2 * sizeof(ep->mac))
+		hex_decode(span_of(json_str(j, "mac", "")), ep->mac);
+	inet_parse(span_of(json_str(j, "ip4", "")), &ep->addr[V4]);
+	inet_parse(span_of(json_str(j, "ip6", "")), &ep->addr[V6]);
+	pthread_mutex_lock(&en->networks->lock);
+	for (int f = 0; f < FAMILIES; f++)
+		if (ep->addr[f].family && n->family[f].on && subnet_contains(&n->family[f].subnet, &ep->addr[f]))
+			ipam_take(&n->ipam[f], &ep->addr[f], NULL, NULL);
+	pthread_mutex_unlock(&en->networks->lock);
+	return ep;
+}
