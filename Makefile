@@ -66,7 +66,8 @@ STATIC_LDFLAGS := -specs $(MUSL)/lib/musl-gcc.specs -static -no-pie -pthread \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=sha1
 HOST_CPPFLAGS := $(CPPFLAGS) -isystem $(HOST)/include
 # Warnings are judged where we ship: at -O1 gcc sees less of a value and guesses more.
-SAN_CFLAGS := $(filter-out -Werror,$(BASE_CFLAGS)) -O1 -fno-omit-frame-pointer -fno-common
+SAN_CFLAGS := $(filter-out -Werror,$(BASE_CFLAGS)) -O1 -fno-omit-frame-pointer -fno-common \
+	-Wno-format-truncation
 
 .PHONY: all help clean distclean FORCE bench
 all: $(OUT)/coracle
