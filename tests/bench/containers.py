@@ -234,12 +234,12 @@ def raw(host, text):
     return s, len(head.split(b"\r\n\r\n", 1)[1])
 
 
-PRINT = "yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz | head -c %dM >/tmp/f; echo ready; read x; exec cat /tmp/f"
+PRINT = "yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz | head -c %d >/tmp/f; echo ready; read x; exec cat /tmp/f"
 
 
 def stream(host, driver, tty=False):
     """MB/s out of an attached container, and then out of its log (None without)."""
-    c = create(host, Cmd=["sh", "-c", PRINT % MB], OpenStdin=True, Tty=tty,
+    c = create(host, Cmd=["sh", "-c", PRINT % (MB << 20)], OpenStdin=True, Tty=tty,
                HostConfig={"NetworkMode": "none", "LogConfig": {"Type": driver, "Config": {}}})
     s, _ = raw(host, "POST /containers/%s/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\n"
                "Upgrade: tcp\r\nContent-Length: 0\r\n\r\n" % c)
@@ -274,7 +274,7 @@ def bench_streams():
 
 def copies(host):
     """MB/s of one large file out of a container, and into it."""
-    c = create(host, Cmd=["sh", "-c", (PRINT % MB).replace("echo ready; read x; exec cat /tmp/f", "touch /tmp/ready; exec sleep 1000")])
+    c = create(host, Cmd=["sh", "-c", (PRINT % (MB << 20)).replace("echo ready; read x; exec cat /tmp/f", "touch /tmp/ready; exec sleep 1000")])
     start(host, c)
     while True:
         e = Engine(host)

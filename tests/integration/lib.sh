@@ -117,7 +117,7 @@ user_network=() # how to get to the network the user is in, where it is not the 
 as_user() {
 	local env=(env -i HOME="$test_home" USER="$test_user" LOGNAME="$test_user" LC_ALL=C TERM="${TERM:-dumb}"
 		XDG_RUNTIME_DIR="$xdg" DOCKER_HOST="unix://$xdg/docker.sock"
-		ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1}" UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+		ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1}" TSAN_OPTIONS="${TSAN_OPTIONS:-}" UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 	if [ "$(id -u)" = 0 ]; then
 		"${user_network[@]+"${user_network[@]}"}" setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups "${env[@]}" "$@"

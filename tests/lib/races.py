@@ -79,10 +79,11 @@ def names(directory):
         return []
 
 
-def lines(file):
+def lines(file, *parts):
+    """How many lines it has, or those with one of the parts."""
     try:
         with open(file) as f:
-            return len(f.readlines())
+            return sum(1 for line in f if not parts or any(p in line for p in parts))
     except OSError:
         return 0
 
@@ -93,7 +94,7 @@ def counts():
         "descriptors": sorted(os.readlink("/proc/%d/fd/%s" % (pid, fd)).split(":")[0] for fd in names("/proc/%d/fd" % pid)
                               if os.path.islink("/proc/%d/fd/%s" % (pid, fd))),
         "threads": len(names("/proc/%d/task" % pid)),
-        "mounts": lines("/proc/%d/mountinfo" % pid),
+        "mounts": lines("/proc/%d/mountinfo" % pid, data_root, run_dir),
         # One monitor is kept ready for the next start.
         "processes": sorted(r for r in roles.values() if r != ":monitor") + [r for r in roles.values() if r == ":monitor"][1:],
         "networks": len(call("GET", "/networks")[1] or []),
