@@ -181,18 +181,21 @@ static int make_directory(struct engine *en, const struct volume *v, struct err 
 	cleanup_free char *meta = xasprintf("%s/volume.json", tmp);
 	cleanup_free char *final = xasprintf("volumes/%s", v->name);
 	cleanup_json json_t *j = json_object();
+	int rc;
 
 	json_set_int(j, "created", v->created);
 	if (v->labels)
 		json_object_set(j, "labels", v->labels);
 	if (v->options)
 		json_object_set(j, "options", v->options);
-	if (fs_mkdir_p_at(en->datafd, tmp, 0701, e) || fs_mkdir_p_at(en->datafd, data, 0755, e) ||
-		json_save_at(en->datafd, meta, j, 0, e))
-		return -1;
-	if (!syscall(SYS_renameat2, en->datafd, tmp, en->datafd, final, RENAME_NOREPLACE))
+	rc = fs_mkdir_p_at(en->datafd, tmp, 0701, e) || fs_mkdir_p_at(en->datafd, data, 0755, e) ||
+		     json_save_at(en->datafd, meta, j, 0, e) ?
+		     -1 :
+		     0;
+	if (!rc && !syscall(SYS_renameat2, en->datafd, tmp, en->datafd, final, RENAME_NOREPLACE))
 		return 0;
-	err_set(e, errno, "making volume %s", v->name);
+	if (!rc)
+		err_set(e, errno, "making volume %s", v->name);
 	fs_remove_tree_at(en->datafd, tmp, NULL);
 	return -1;
 }
