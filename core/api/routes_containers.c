@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "engine/container.h"
 #include "engine/logs.h"
+#include "engine/stats.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -394,6 +395,94 @@ static void top(struct http *h)
 	container_put(c);
 }
 
+/* --- stats -------------------------------------------------------------------------------------- */
+
+#define STATS_PERIOD NS_PER_S
+
+/* Until the next look is due; false if the client left or the container is gone. */
+static bool stats_pause(struct container *c, struct waiter *w, int client_fd)
+{
+	int64_t deadline = clock_mono_ns() + STATS_PERIOD;
+	bool removed;
+	int rc;
+
+	do {
+		rc = waiter_sleep(w, client_fd, deadline);
+		pthread_mutex_lock(&c->lock);
+		removed = c->removed;
+		pthread_mutex_unlock(&c->lock);
+	} while (rc == 1 && !removed);
+	return rc < 0 && !removed;
+}
+
+/* A look a second, each with the one before it; without @stream only the second of two. */
+static void stats_stream(struct http *h, struct container *c, bool stream)
+{
+	struct stats_sample before = {0}, now;
+	bool first = true, on = true;
+	struct waiter w;
+
+	waiter_add(c, &w);
+	while (on) {
+		stats_take(c, &now);
+		if (stream || !first) {
+			cleanup_json json_t *j = stats_show(http_engine(h), c, &before, &now, true);
+
+			on = !http_stream_json(h, j, "\n") && stream;
+		}
+		stats_release(&before);
+		before = now;
+		first = false;
+		on = on && stats_pause(c, &w, http_fd(h));
+	}
+	stats_release(&before);
+	waiter_remove(c, &w);
+}
+
+static void stats_once(struct http *h, struct container *c, bool running)
+{
+	struct stats_sample none = {0}, now;
+	json_t *j;
+
+	if (!running) {
+		http_json(h, 200, stats_show(http_engine(h), c, &none, &none, true));
+		return;
+	}
+	stats_take(c, &now);
+	j = stats_show(http_engine(h), c, &none, &now, false);
+	http_stream_begin(h, 200, "application/json");
+	http_stream_json(h, j, "\n");
+	json_decref(j);
+	stats_release(&now);
+}
+
+static void stats(struct http *h)
+{
+	bool stream = http_query_bool(h, "stream", true), one_shot = http_query_bool(h, "one-shot", false);
+	struct container *c;
+	bool running;
+	struct err e;
+
+	if (stream && one_shot) {
+		err_kind(&e, ERR_INVALID, "cannot have stream=true and one-shot=true");
+		http_fail(h, &e);
+		return;
+	}
+	c = named(h);
+	if (!c)
+		return;
+	running = container_is_running(c);
+	if (!stream && (one_shot || !running)) {
+		stats_once(h, c, running);
+	} else {
+		http_stream_begin(h, 200, stream ? NULL : "application/json");
+		stats_stream(h, c, stream);
+	}
+	container_put(c);
+}
+
+/* --- the rest ----------------------------------------------------------------------------------- */
+
 static void checkpoint(struct http *h)
 {
 	struct err e;
@@ -473,6 +562,7 @@ const struct route routes_containers[] = {
 	{"GET", "/containers/{}/json", inspect},
 	{"GET", "/containers/{}/logs", logs},
 	{"GET", "/containers/{}/top", top},
+	{"GET", "/containers/{}/stats", stats},
 	{"GET", "/containers/{}/changes", changes},
 	{"GET", "/containers/{}/checkpoints", checkpoint},
 	{"POST", "/containers/{}/checkpoints", checkpoint},

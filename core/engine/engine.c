@@ -146,6 +146,7 @@ static int open_state(struct engine *en, struct err *e)
 	if (open_dir(c->data_root, 0710, &en->datafd, e) || open_dir(c->exec_root, 0711, &en->execfd, e) ||
 		check_version(en, e) || load_id(en, e))
 		return -1;
+	en->events = events_open(en->datafd);
 	if (fs_mkdir_p_at(en->datafd, "seccomp", 0711, e) || fs_mkdir_p_at(en->datafd, "tmp", 0700, e))
 		return -1;
 	if (store_open(&en->store, en->datafd, c->data_root, c->storage_driver, e))
@@ -163,7 +164,6 @@ int engine_open(struct engine *en, struct config *config, struct err *e)
 	*config = (struct config){0};
 	pthread_rwlock_init(&en->lock, NULL);
 	pthread_mutex_init(&en->volumes_lock, NULL);
-	en->events = events_open();
 	if (open_state(en, e))
 		return err_wrap(e, "opening the engine's state");
 	if (thread_start("seccomp", warm_seccomp, en, WARM_STACK_KB))

@@ -82,7 +82,8 @@ json_t *containers_disk_usage(struct engine *en, struct err *e);
 json_t *volumes_disk_usage(struct engine *en, struct err *e);
 
 /* --- events (events.c) --- */
-struct events *events_open(void);
+/* @dirfd: the data-root, where they are kept (borrowed for good); -1: in memory only. */
+struct events *events_open(int dirfd);
 /* Publish; @attributes is stolen and may be NULL. Type "container", action "start", actor id. */
 void events_emit(struct engine *en, const char *type, const char *action, const char *id,
 	json_t *attributes_steal);

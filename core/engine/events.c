@@ -5,11 +5,16 @@
  * Theory of operation
  *   The last RING events are kept, each one JSON object shared by all readers.  A subscriber has
  *   a queue of its own and an eventfd to sleep on, together with its client's descriptor.  Emitting
- *   costs a lock, one object, and a wake for each subscriber it concerns; it never waits: a reader
- *   that is QUEUE_MAX behind loses the oldest.
+ *   costs a lock, one object, a line in a file, and a wake for each subscriber it concerns; it never
+ *   waits: a reader that is QUEUE_MAX behind loses the oldest.
+ *
+ *   The file is <data-root>/events, a JSON object a line, so that what is remembered outlives the
+ *   engine.  A line is one write(2) and not synced: a crash of the engine loses none, one of the
+ *   machine the last seconds.  When it has FILE_LINES lines it is written anew with the last RING.
  */
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
 #include "engine/schema.h"
@@ -21,6 +26,8 @@
 #include <unistd.h>
 
 #define RING 256	/* events remembered, as Docker */
+#define FILE_LINES 2048 /* lines after which the file is written anew */
+#define FILE_MAX (16 << 20) /* bytes of it that are read */
 #define QUEUE_MAX 4096	/* events a slow reader may be behind */
 
 struct events_sub {
@@ -37,13 +44,88 @@ struct events {
 	size_t n; /* emitted so far; ring[n % RING] is the next to go */
 	struct events_sub *subs;
 	int n_subs;
+	int dirfd, fd; /* data-root, borrowed; the file, -1: none */
+	size_t lines;  /* in it */
 };
 
-struct events *events_open(void)
+/* --- the file; ev->lock is held ---------------------------------------------------------------- */
+
+static const char file_name[] = "events";
+
+static void remember(struct events *ev, json_t *event)
+{
+	json_decref(ev->ring[ev->n % RING]);
+	ev->ring[ev->n++ % RING] = event;
+}
+
+static size_t first(const struct events *ev)
+{
+	return ev->n > RING ? ev->n - RING : 0;
+}
+
+/* Half a line, which a crash of the machine may leave, is no event. */
+static void load_file(struct events *ev)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct span rest, line;
+
+	if (file_read_at(ev->dirfd, file_name, FILE_MAX, &text, NULL))
+		return;
+	rest = (struct span){text.p, text.n};
+	while (span_token(&rest, '\n', &line)) {
+		json_t *event = line.n ? json_parse(line.p, line.n, NULL) : NULL;
+
+		if (json_is_object(json_path(event, "Actor", "Attributes", NULL)) &&
+			json_is_string(json_path(event, "Actor", "ID", NULL)) && json_str(event, "Type", NULL))
+			remember(ev, event);
+		else
+			json_decref(event);
+	}
+}
+
+/* Write the file anew with what is remembered. */
+static void write_file(struct events *ev)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct err e;
+	size_t i;
+
+	for (i = first(ev); i < ev->n; i++)
+		json_print(ev->ring[i % RING], true, &text);
+	fd_close(&ev->fd);
+	ev->lines = ev->n - first(ev);
+	if (file_write_at(ev->dirfd, file_name, text.p, text.n, 0600, 0, &e))
+		log_err(&e, "events are not kept over a restart");
+	else
+		ev->fd = openat(ev->dirfd, file_name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static void add_to_file(struct events *ev, const json_t *event)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+
+	if (ev->fd < 0)
+		return;
+	if (ev->lines >= FILE_LINES) {
+		write_file(ev); /* with this one */
+		return;
+	}
+	json_print(event, true, &text);
+	if (!fd_write_full(ev->fd, text.p, text.n))
+		ev->lines++;
+}
+
+struct events *events_open(int dirfd)
 {
 	struct events *ev = xcalloc(1, sizeof(*ev));
 
 	pthread_mutex_init(&ev->lock, NULL);
+	ev->dirfd = dirfd;
+	ev->fd = -1;
+	if (dirfd >= 0) {
+		load_file(ev);
+		write_file(ev);
+	}
 	return ev;
 }
 
@@ -196,8 +278,8 @@ void events_emit(struct engine *en, const char *type, const char *action, const 
 
 	json_decref(attributes);
 	pthread_mutex_lock(&ev->lock);
-	json_decref(ev->ring[ev->n % RING]);
-	ev->ring[ev->n++ % RING] = event;
+	remember(ev, event);
+	add_to_file(ev, event);
 	for (s = ev->subs; s; s = s->next)
 		deliver(s, event);
 	pthread_mutex_unlock(&ev->lock);
@@ -216,7 +298,7 @@ struct events_sub *events_subscribe(struct engine *en, int64_t since_ns, const j
 	s->queue = json_array();
 	s->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_lock(&ev->lock);
-	for (i = ev->n > RING ? ev->n - RING : 0; since_ns && i < ev->n; i++)
+	for (i = first(ev); since_ns && i < ev->n; i++)
 		if (json_int(ev->ring[i % RING], "timeNano", 0) >= since_ns)
 			deliver(s, ev->ring[i % RING]);
 	s->next = ev->subs;

@@ -3,10 +3,8 @@
  * core/engine/top.c - docker top: ps, for the processes of one container
  *
  * Theory of operation
- *   Docker runs the host's ps and picks lines.  There may be no ps here, and there is no cgroup to
- *   list the container's processes, so /proc is read directly: the container's processes are
- *   those in the pid namespace of its first process, and whatever descends from them (a nested
- *   container has a pid namespace of its own).
+ *   Docker runs the host's ps and picks lines.  There may be no ps here, so /proc is read directly
+ *   (tasks.h).
  *
  *   ps's options are a language of their own; understood are the forms people use: "-ef", "aux",
  *   "-o a,b", "-eo a,b", "o a,b".  Numbers are as the engine sees them: pids of the host, users of
@@ -14,6 +12,7 @@
  */
 #include "base/fs.h"
 #include "engine/container.h"
+#include "engine/tasks.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -22,20 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROCESSES_MAX 65536
 #define COLUMNS_MAX 32
-
-struct task {
-	pid_t pid, ppid;
-	bool member;
-	char state;
-	char comm[64];
-	uid_t uid;
-	gid_t gid;
-	int tty, nice, threads, cpu;
-	int64_t ticks, start; /* clock ticks: used; since boot */
-	int64_t vsz, rss;     /* bytes */
-};
 
 struct host {
 	int64_t boot_s; /* Unix time */
@@ -44,114 +30,7 @@ struct host {
 	double uptime;
 };
 
-/* --- /proc ------------------------------------------------------------------------------------ */
-
-static ino_t pid_namespace(int procfd, pid_t pid)
-{
-	char path[40];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%d/ns/pid", (int)pid);
-	return fstatat(procfd, path, &st, 0) ? 0 : st.st_ino;
-}
-
-/* Fields of stat(5) from the third on, behind the command's last ')'. */
-static int parse_stat(char *text, struct task *t)
-{
-	char *open = strchr(text, '('), *close = strrchr(text, ')');
-	long long v[40] = {0};
-	struct span rest, word;
-	int n = 0;
-
-	if (!open || !close || close[1] != ' ')
-		return -1;
-	snprintf(t->comm, sizeof(t->comm), "%.*s", (int)(close - open - 1), open + 1);
-	err_clean(t->comm);
-	t->state = close[2];
-	rest = span_of(close + 3);
-	while (n < 40 && span_token(&rest, ' ', &word)) {
-		int64_t x;
-
-		if (word.n)
-			v[n++] = parse_i64(word, INT64_MIN, INT64_MAX, &x) ? 0 : x;
-	}
-	t->ppid = (pid_t)v[0];
-	t->tty = (int)v[3];
-	t->ticks = v[10] + v[11];
-	t->nice = (int)v[15];
-	t->threads = (int)v[16];
-	t->start = v[18];
-	t->vsz = v[19];
-	t->rss = v[20] * sysconf(_SC_PAGESIZE);
-	t->cpu = (int)v[35];
-	return n > 20 ? 0 : -1;
-}
-
-static int read_task(int procfd, pid_t pid, struct task *t)
-{
-	cleanup_buf struct buf text = BUF_INIT;
-	char path[40];
-	struct stat st;
-
-	*t = (struct task){.pid = pid};
-	snprintf(path, sizeof(path), "%d", (int)pid);
-	if (fstatat(procfd, path, &st, 0))
-		return -1;
-	t->uid = st.st_uid;
-	t->gid = st.st_gid;
-	snprintf(path, sizeof(path), "%d/stat", (int)pid);
-	return file_read_at(procfd, path, 4096, &text, NULL) ? -1 : parse_stat(text.p, t);
-}
-
-static struct task *read_tasks(int procfd, ino_t ns, size_t *n)
-{
-	cleanup_closedir DIR *d = NULL;
-	struct task *all = NULL, t;
-	struct dirent *de;
-	int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	uint64_t pid;
-
-	*n = 0;
-	d = fd < 0 ? NULL : fdopendir(fd);
-	while (d && *n < PROCESSES_MAX && (de = readdir(d))) {
-		if (parse_u64(span_of(de->d_name), INT32_MAX, &pid) || read_task(procfd, (pid_t)pid, &t))
-			continue;
-		t.member = ns && pid_namespace(procfd, t.pid) == ns;
-		if (!(*n & (*n - 1)))
-			all = xreallocarray(all, *n ? *n * 2 : 1, sizeof(*all));
-		all[(*n)++] = t;
-	}
-	return all;
-}
-
-static int by_pid(const void *a, const void *b)
-{
-	const struct task *x = a, *y = b;
-
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
-/* Children of members are members.  Pids mostly grow, so this ends in a round or two. */
-static void add_descendants(struct task *all, size_t n, pid_t init)
-{
-	struct task *parent, key;
-	bool more = true;
-	size_t i;
-
-	if (n) /* qsort(3) wants an array even for nothing */
-		qsort(all, n, sizeof(*all), by_pid);
-	while (more) {
-		more = false;
-		for (i = 0; i < n; i++) {
-			if (all[i].member)
-				continue;
-			key.pid = all[i].ppid;
-			parent = bsearch(&key, all, n, sizeof(*all), by_pid);
-			all[i].member = all[i].pid == init || (parent && parent->member);
-			more |= all[i].member;
-		}
-	}
-}
+/* --- the machine --------------------------------------------------------------------------------- */
 
 static void read_host(struct host *h)
 {
@@ -512,15 +391,13 @@ static json_t *table(pid_t init, bool own_pids, const struct format *f, struct e
 		return NULL;
 	}
 	read_host(&h);
-	all = read_tasks(procfd, own_pids ? pid_namespace(procfd, init) : 0, &n);
-	add_descendants(all, n, init);
+	all = tasks_read(procfd, init, own_pids, &n);
 	titles = json_array();
 	rows = json_array();
 	for (i = 0; i < f->n; i++)
 		json_append_str(titles, f->col[i].title);
 	for (i = 0; i < n; i++)
-		if (all[i].member)
-			json_array_append_new(rows, row(&h, &all[i], f));
+		json_array_append_new(rows, row(&h, &all[i], f));
 	free(all);
 	return json_pack("{s:o, s:o}", "Processes", rows, "Titles", titles);
 }

@@ -118,3 +118,27 @@ check_has "syslog: a line of stderr" " - two" grep '^<131>1 20.* sys [0-9]* sys 
 check_out "syslog: docker logs reads what was sent there" "onetwo" bash -c "$docker_cli -H unix://$xdg/docker.sock logs sys 2>&1 | sort | tr -d '\n'"
 check_has "cache-disabled: nothing to read" "configured logging driver does not support reading" bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock create --log-driver syslog --log-opt syslog-address=udp://127.0.0.1:9 --log-opt cache-disabled=true bb true) && $docker_cli -H unix://$xdg/docker.sock start \$id >/dev/null && $docker_cli -H unix://$xdg/docker.sock logs \$id"
 docker rm -f attrs rotated follow sys >/dev/null
+
+# --- stats, events ------------------------------------------------------------------------------------------
+docker run -d --name busy --network none bb sh -c 'sleep 1000 & while :; do :; done' >/dev/null
+check_out "stats: processes" "busy 2" docker stats --no-stream --format '{{.Name}} {{.PIDs}}' busy
+cat >"$TEST_TMP/stats.py" <<'PY'
+import http.client, json, socket, sys
+c = http.client.HTTPConnection("docker")
+c.sock = socket.socket(socket.AF_UNIX)
+c.sock.connect(sys.argv[1])
+c.request("GET", "/containers/busy/stats")
+r = c.getresponse()
+first, second = json.loads(r.readline()), json.loads(r.readline())
+used = lambda s: s["cpu_usage"]["total_usage"]
+assert second["name"] == "/busy" and second["precpu_stats"] == first["cpu_stats"], (first, second)
+assert used(first["cpu_stats"]) < used(second["cpu_stats"]), (first, second)
+assert second["memory_stats"]["usage"] > 4096 and "networks" not in second, second
+PY
+check "stats: CPU time that was used since the look before" python3 "$TEST_TMP/stats.py" "$xdg/docker.sock"
+docker rm -f busy >/dev/null
+check_out "stats: of one that does not run" '"0001-01-01T00:00:00Z"' bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock create bb); curl -s --unix-socket $xdg/docker.sock \"http://d/containers/\$id/stats?stream=0\" | grep -o '\"read\":[^,]*' | cut -d: -f2-"
+all_events() { docker events --since 1h --until "$(date +%s.%N)"; }
+before=$(all_events | head -n 100)
+engine_crash
+check_out "events outlive a kill -9 of the engine" "$before" bash -c "head -n 100 <<<\"\$1\"" - "$(all_events)"

@@ -13,7 +13,7 @@ static struct events_sub *subscribe(const char *filters, int64_t since)
 	cleanup_json json_t *j = json_parse(filters, strlen(filters), NULL);
 
 	if (!en.events)
-		en.events = events_open();
+		en.events = events_open(-1);
 	return events_subscribe(&en, since, j);
 }
 

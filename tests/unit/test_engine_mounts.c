@@ -16,7 +16,7 @@ static void set_up(void)
 		return;
 	en.config.data_root = xstrdup(tmp_path());
 	en.datafd = tmp_dirfd();
-	en.events = events_open();
+	en.events = events_open(-1);
 	pthread_rwlock_init(&en.lock, NULL);
 	pthread_mutex_init(&en.volumes_lock, NULL);
 	fs_mkdir_p_at(en.datafd, "tmp", 0700, NULL);
@@ -170,7 +170,7 @@ TEST(volumes_are_found_again)
 	set_up();
 	spec.labels = labels;
 	CHECK_OK(e, volume_create(&en, &spec, NULL, NULL, &e));
-	again.events = events_open();
+	again.events = events_open(-1);
 	again.config.data_root = en.config.data_root;
 	again.datafd = en.datafd;
 	pthread_mutex_init(&again.volumes_lock, NULL);
