@@ -589,7 +589,12 @@ int http_hijack(struct http *h, const char *type, const void **early, size_t *ea
 		buf_adds(&out, "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n");
 	buf_add(&out, h->extra.p, h->extra.n);
 	buf_adds(&out, "\r\n");
-	send_all(h, out.p, out.n);
+	return http_take_over(h, out.p, early, early_len);
+}
+
+int http_take_over(struct http *h, const char *head, const void **early, size_t *early_len)
+{
+	send_all(h, head, strlen(head));
 	h->hijacked = true;
 	h->close_after = true;
 	*early = h->in.p;

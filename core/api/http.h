@@ -75,10 +75,14 @@ bool http_streaming(struct http *h);
 int http_fd(struct http *h);
 bool http_client_gone(struct http *h);
 
+#define RAW_STREAM "application/vnd.docker.raw-stream"
+#define FRAMED_STREAM "application/vnd.docker.multiplexed-stream"
 /* Take the connection over (attach, exec start): answers 101 UPGRADED with "Upgrade: tcp" when the
  * client asked for it, else 200, with that content type, and returns the socket (owned by the caller
  * now). Bytes of the client already read come with it. */
 int http_hijack(struct http *h, const char *content_type, const void **early, size_t *early_len);
+/* The same with an answer's head of one's own, sent as it is. */
+int http_take_over(struct http *h, const char *head, const void **early, size_t *early_len);
 /* The same with an error instead: a plain-text message, as Docker writes it past its HTTP machinery. */
 void http_hijack_fail(struct http *h, const struct err *e);
 
@@ -90,7 +94,7 @@ int http_serve(struct engine *en, int listen_fd, struct err *e);
 void http_stop(int grace_ms);
 
 /* Each routes_*.c gives its table, ended by an entry with a NULL method; routes.c lists the tables. */
-extern const struct route routes_system[], routes_images[], routes_containers[], routes_archive[],
+extern const struct route routes_system[], routes_images[], routes_containers[], routes_attach[], routes_archive[],
 	routes_exec[], routes_volumes[], routes_networks[];
 
 #endif

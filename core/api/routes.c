@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 static const struct route *const tables[] = {
-	routes_system, routes_containers, routes_archive, routes_exec, routes_images, routes_volumes, routes_networks,
+	routes_system, routes_containers, routes_attach, routes_archive, routes_exec, routes_images, routes_volumes, routes_networks,
 };
 
 static bool match(const char *pattern, const char *path, struct span *vars, size_t *n_vars);

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RAW_STREAM "application/vnd.docker.raw-stream"
-#define FRAMED_STREAM "application/vnd.docker.multiplexed-stream"
 
 /* The container a path names, or NULL with the request answered. */
 static struct container *named(struct http *h)
@@ -249,94 +247,6 @@ static void resize(struct http *h)
 	c = named(h);
 	if (c)
 		done(h, 200, container_resize(http_engine(h), c, rows, cols, &e), &e);
-	container_put(c);
-}
-
-/* --- attach ------------------------------------------------------------------------------------- */
-
-struct sink {
-	int fd;
-};
-
-static int write_sink(void *arg, const void *p, size_t n)
-{
-	const struct sink *s = arg;
-
-	return fd_write_full(s->fd, p, n);
-}
-
-/* What was printed so far, and with @follow what comes, from the log: no line twice, none missing. */
-static void send_logs(struct engine *en, struct container *c, const struct attach_options *o, bool follow,
-	int fd)
-{
-	struct logs_options l = {.out = o->out, .err = o->err, .follow = follow, .tail = -1};
-	struct sink s = {fd};
-	struct err e;
-
-	logs_read(en, c, &l, fd, write_sink, &s, &e);
-}
-
-static void attach_hijacked(struct engine *en, struct container *c, int fd, struct attach_options *o,
-	bool logs, bool stream)
-{
-	bool follow = logs && stream && container_is_running(c) && (o->out || o->err);
-	struct attach_options in = *o;
-	struct err e;
-	int copy;
-
-	if (stream && !follow) {
-		if (logs)
-			send_logs(en, c, o, false, fd);
-		container_attach(en, c, fd, o, &e);
-		attach_end(c);
-		return;
-	}
-	attach_end(c);
-	if (follow && o->in) {
-		/* Output comes from the log, so the monitor only gets what is typed. */
-		in.out = in.err = false;
-		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (copy >= 0)
-			container_attach(en, c, copy, &in, &e);
-	}
-	if (logs)
-		send_logs(en, c, o, follow, fd);
-	close(fd);
-}
-
-static int detach_keys(struct http *h, char **keys, struct err *e)
-{
-	const char *text = http_query(h, "detachKeys");
-
-	*keys = NULL;
-	if (!text || !*text || !detach_keys_parse(text, keys))
-		return 0;
-	return err_kind(e, ERR_INVALID, "Invalid detach keys (%s) provided", text);
-}
-
-static void attach(struct http *h)
-{
-	struct engine *en = http_engine(h);
-	struct attach_options o = {.in = http_query_bool(h, "stdin", false),
-		.out = http_query_bool(h, "stdout", false), .err = http_query_bool(h, "stderr", false)};
-	bool logs = http_query_bool(h, "logs", false), stream = http_query_bool(h, "stream", false);
-	cleanup_free char *keys = NULL;
-	struct container *c;
-	struct err e;
-	int fd;
-
-	c = container_get(en, http_var(h, 0), &e);
-	if (!c || detach_keys(h, &keys, &e) || container_check_attach(c, &e)) {
-		http_hijack_fail(h, &e);
-		container_put(c);
-		return;
-	}
-	o.framed = !container_tty(c);
-	o.detach_keys = keys;
-	attach_begin(c);
-	fd = http_hijack(h, o.framed && http_api_minor(h) >= 42 ? FRAMED_STREAM : RAW_STREAM, &o.early,
-		&o.early_len);
-	attach_hijacked(en, c, fd, &o, logs, stream);
 	container_put(c);
 }
 
@@ -574,7 +484,6 @@ const struct route routes_containers[] = {
 	{"POST", "/containers/{}/rename", rename_it},
 	{"POST", "/containers/{}/wait", wait_for_it},
 	{"POST", "/containers/{}/resize", resize},
-	{"POST", "/containers/{}/attach", attach},
 	{"POST", "/containers/{}/pause", pause_it},
 	{"POST", "/containers/{}/unpause", unpause},
 	{"POST", "/containers/{}/update", update},

@@ -11,9 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RAW_STREAM "application/vnd.docker.raw-stream"
-#define FRAMED_STREAM "application/vnd.docker.multiplexed-stream"
-
 static void create(struct http *h)
 {
 	struct engine *en = http_engine(h);

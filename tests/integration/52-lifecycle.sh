@@ -142,3 +142,51 @@ all_events() { docker events --since 1h --until "$(date +%s.%N)"; }
 before=$(all_events | head -n 100)
 engine_crash
 check_out "events outlive a kill -9 of the engine" "$before" bash -c "head -n 100 <<<\"\$1\"" - "$(all_events)"
+
+# --- attach by WebSocket ------------------------------------------------------------------------------------
+cat >"$TEST_TMP/ws.py" <<'PY'
+import base64, os, socket, struct, sys
+def frame(op, data):  # masked with zeros
+    n = len(data)
+    return bytes([0x80 | op, 0x80 | (n if n < 126 else 126)]) + (struct.pack(">H", n) if n > 125 else b"") + bytes(4) + data
+def read(n):
+    data = b""
+    while len(data) < n:
+        piece = s.recv(n - len(data))
+        assert piece, data
+        data += piece
+    return data
+def message():
+    op, n = read(2)
+    if n == 126: n, = struct.unpack(">H", read(2))
+    return op & 15, read(n)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"GET /containers/ws/attach/ws?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\n"
+          b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + base64.b64encode(os.urandom(16)) + b"\r\n\r\n")
+head = b""
+while not head.endswith(b"\r\n\r\n"): head += read(1)
+assert b" 101 " in head, head
+# More than all buffers on the way hold, while nothing is read: what comes back is what went in.
+want = bytes(i % 251 for i in range(1 << 20))
+pid = os.fork()
+if not pid:
+    for i in range(0, len(want), 60000): s.sendall(frame(2, want[i:i + 60000]))
+    os._exit(0)
+got = b""
+while len(got) < len(want):
+    op, data = message()
+    assert op == 2, op
+    got += data
+assert got == want
+os.waitpid(pid, 0)
+s.sendall(frame(9, b"hi"))
+assert message() == (10, b"hi")
+s.sendall(frame(8, struct.pack(">H", 1000)))
+assert message()[0] == 8 and s.recv(1) == b""
+PY
+docker run -di --name ws bb cat >/dev/null
+check "attach/ws: a megabyte there and back, a ping, a close" python3 "$TEST_TMP/ws.py" "$xdg/docker.sock"
+check_out "attach/ws: the container runs on" "true" field ws '{{.State.Running}}'
+check_has "attach/ws: of nobody" "No such container: nope" curl -s --unix-socket "$xdg/docker.sock" http://d/containers/nope/attach/ws
+docker rm -f ws >/dev/null
