@@ -68,8 +68,10 @@ relay_up() {
 	ip netns exec "$relay_host" sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'
 	mkdir -m 700 "$exec_root" && chown "$test_uid:$test_gid" "$exec_root"
 	cp "$top"/tests/lib/{netd,relay_peer,relay_client}.py "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
-	coproc NETD { in_host unshare -Urm python3 "$TEST_TMP/bin/netd.py" "$coracle" "$exec_root"; }
-	netd_in=${NETD[1]} netd_out=${NETD[0]}
+	mkfifo "$TEST_TMP/ask" "$TEST_TMP/answers"
+	in_host unshare -Urm python3 "$TEST_TMP/bin/netd.py" "$coracle" "$exec_root" \
+		<"$TEST_TMP/ask" >"$TEST_TMP/answers" &
+	exec {netd_in}>"$TEST_TMP/ask" {netd_out}<"$TEST_TMP/answers"
 	IFS=' ' read -rt 20 netd_pid starter <&"$netd_out" || return 1
 	box_pid=$(in_inside bash -c "$(declare -f box_make); box_make $exec_root/box") || return 1
 }
