@@ -164,8 +164,9 @@ static bool has_ended(const struct supervisor *s)
 static void hear(struct supervisor *s)
 {
 	struct role_message m;
+	int reply = -1;
 	size_t n;
-	ssize_t got = sock_recv(s->control, &m, sizeof(m), NULL, 0, &n);
+	ssize_t got = sock_recv(s->control, &m, sizeof(m), &reply, 1, &n);
 
 	if (got < (ssize_t)sizeof(m.word)) {
 		fd_close(&s->control);
@@ -181,7 +182,10 @@ static void hear(struct supervisor *s)
 		ready(s);
 	} else if (m.word == ROLE_FAILED && got == sizeof(m)) {
 		failed(s, &m);
+	} else if (m.word == ROLE_BIND && got == sizeof(m) && reply >= 0) {
+		bind_for_engine(&m.port, fd_steal(&reply));
 	}
+	fd_close(&reply);
 }
 
 static void finish(struct supervisor *s, int status)

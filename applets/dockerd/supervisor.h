@@ -60,6 +60,10 @@ int front_start(struct front *f, int memory, struct err *e);
 void front_ended(struct front *f);
 void front_close(struct front *f);
 
+/* --- bind.c --- */
+/* The engine asks for a socket at a privileged port: answer on @to (taken over). */
+void bind_for_engine(struct port *p, int to);
+
 /* --- ids.c --- */
 /* Write the id maps of the engine, which waits for that.  @quiet: warnings were given before. */
 int ids_map(pid_t engine, const struct config *c, bool quiet, struct err *e);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/engine.h"
+#include "engine/ports.h"
 #include "net/netd.h"
 #include "ns/ns.h"
 
@@ -25,6 +26,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,10 +41,30 @@ static void tell(enum role_word word)
 
 static int fail(enum role_step step, const struct err *e)
 {
-	struct role_message m = {ROLE_FAILED, step, *e};
+	struct role_message m = {.word = ROLE_FAILED, .step = step, .err = *e};
 
 	sock_send(ROLE_CONTROL, &m, sizeof(m), NULL, 0);
 	return 1;
+}
+
+/* The supervisor may have CAP_NET_BIND_SERVICE in the host's network, from its file; we are in a user
+ * namespace.  Any thread.  -1 with @e; EACCES if it has not. */
+static int bind_privileged(struct port *p, struct err *e)
+{
+	struct role_message m = {.word = ROLE_BIND, .port = *p};
+	struct role_bound answer = {.error = EPIPE}; /* it ends, and so shall we */
+	int pair[2], fd = -1;
+	size_t n;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return err_set(e, errno, "asking the supervisor to bind port %u", p->host_port);
+	if (!sock_send(ROLE_CONTROL, &m, sizeof(m), &pair[1], 1)) {
+		fd_close(&pair[1]); /* its copy is the last: if it dies we are told */
+		sock_recv(pair[0], &answer, sizeof(answer), &fd, 1, &n);
+	}
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
+	return fd >= 0 ? fd : err_set(e, answer.error, "binding port %u by the supervisor", p->host_port);
 }
 
 /* --- the namespaces -------------------------------------------------------------------------- */
@@ -270,6 +292,7 @@ int engine_role_main(int argc, char **argv)
 	proc_die_with_parent(supervisor); /* after the change of credentials, which clears it */
 	config.single_id = ns_ids_mapped() == 1;
 	umask(0022);
+	ports_set_privileged(bind_privileged);
 	if (engine_open(&engine, &config, &e) || serve(listeners, &e))
 		return fail(STEP_OPEN, &e);
 	log_info("storage driver %s", store_driver_name(&engine.store));

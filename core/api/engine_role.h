@@ -9,7 +9,9 @@
  *
  *	engine -> supervisor	MAP_ME: unshared, write my id maps	READY: the API answers
  *				FAILED: with the reason; it ends
+ *				BIND: a privileged port, with a socket to answer on
  *	supervisor -> engine	MAPPED
+ *				on the socket that came with BIND: a struct role_bound, with the port's
  *
  * The end of one is the end of file for the other: the engine then ends at once, leaving containers
  * to their monitors; the supervisor starts the next engine if a signal killed it.
@@ -18,19 +20,29 @@
 #define API_ENGINE_ROLE_H
 
 #include "base/err.h"
+#include "net/port.h"
 
 enum { ROLE_CONTROL = 3, ROLE_CONFIG, ROLE_DATA_LOCK, ROLE_EXEC_LOCK, ROLE_LISTEN };
 
 #define ROLE_LISTEN_MAX 8 /* sockets the API answers on */
 
-enum role_word { ROLE_MAP_ME = 1, ROLE_MAPPED, ROLE_READY, ROLE_FAILED };
+enum role_word { ROLE_MAP_ME = 1, ROLE_MAPPED, ROLE_READY, ROLE_FAILED, ROLE_BIND };
 
 enum role_step { STEP_UNSHARE = 1, STEP_SETTLE, STEP_OPEN };
 
 struct role_message {
 	enum role_word word;
-	enum role_step step; /* FAILED: what was being done */
-	struct err err;	     /* FAILED: why */
+	union {
+		struct {
+			enum role_step step; /* FAILED: what was being done */
+			struct err err;	     /* FAILED: why */
+		};
+		struct port port; /* BIND; its port is not 0 */
+	};
+};
+
+struct role_bound {
+	int error; /* 0: the socket comes with this, bound; else an errno */
 };
 
 int engine_role_main(int argc, char **argv);

@@ -169,3 +169,16 @@ check_has "stopped: the port is closed" "refused" client tcp 198.51.100.1 8080
 check_out "and not shown" "{}" inspect web '{{json .NetworkSettings.Ports}}'
 docker start web >/dev/null
 check "started again: it is there" await client tcp 198.51.100.1 8080
+
+# --- a program that may bind privileged ports -----------------------------------------------------------------
+engine_stop
+check_has "no port outlives a clean stop" "refused" client tcp 198.51.100.1 8080
+if setcap cap_net_bind_service=ep "$coracle"; then
+	engine_start || exit 1
+	run box low -p 81:80 -p 81:80/udp
+	check "its services are up" await is_up low
+	check_out "a privileged port" "198.51.100.2" client tcp 198.51.100.1 81
+	check_out "with datagrams" "198.51.100.2" client udp 198.51.100.1 81
+else
+	skip "privileged ports" "machine: setcap does not work here"
+fi
