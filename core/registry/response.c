@@ -202,6 +202,21 @@ int response_content_range(struct span value, int64_t *first, int64_t *last, int
 	return 0;
 }
 
+int64_t response_upload_range(struct span value)
+{
+	uint64_t last;
+	ssize_t dash;
+
+	if (!value.p)
+		return 0;
+	if (span_starts(value, "bytes="))
+		value = (struct span){value.p + 6, value.n - 6};
+	dash = span_chr(value, '-');
+	if (dash != 1 || *value.p != '0' || parse_u64((struct span){value.p + 2, value.n - 2}, INT64_MAX - 1, &last))
+		return -1;
+	return last ? (int64_t)last + 1 : 0;
+}
+
 /* --- chunked bodies --- */
 
 static int hex_value(char c)

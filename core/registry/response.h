@@ -46,6 +46,11 @@ int response_framing(const struct response_head *h, bool no_body, struct respons
 /* "bytes 100-199/200" of a 206: the first byte, and the total or -1 for "*".  0 or -1. */
 int response_content_range(struct span value, int64_t *first, int64_t *last, int64_t *total);
 
+/* "0-1023" or "bytes=0-1023", the Range of an upload's answer: bytes the registry has.  Without the
+ * field (.p NULL) none; of "0-0", which the reference registry says of nothing and of one byte, none
+ * too: that costs a new upload at worst.  -1: nonsense. */
+int64_t response_upload_range(struct span value);
+
 /* --- chunked bodies ----------------------------------------------------------------------- */
 
 struct response_chunks {

@@ -193,24 +193,6 @@ static int begin(struct upload *u, struct endpoint *ep, struct err *e)
 	return rc;
 }
 
-/* "0-1023", "bytes=0-1023": bytes the registry has; without the field none. -1: nonsense. */
-static int64_t range_end(struct span value)
-{
-	uint64_t last;
-	ssize_t dash;
-
-	if (!value.p)
-		return 0;
-	if (span_starts(value, "bytes="))
-		value = (struct span){value.p + 6, value.n - 6};
-	dash = span_chr(value, '-');
-	if (dash < 0 || parse_u64((struct span){value.p + dash + 1, value.n - (size_t)dash - 1}, INT64_MAX - 1, &last))
-		return -1;
-	/* The reference registry says "0-0" of nothing and of one byte: taken as nothing, which costs a
-	 * new upload at worst. */
-	return last ? (int64_t)last + 1 : 0;
-}
-
 /* How much arrived of an upload that broke off?  Begins a new one where that cannot be told. */
 static int look(struct upload *u, struct endpoint *ep, struct err *e)
 {
@@ -222,7 +204,7 @@ static int look(struct upload *u, struct endpoint *ep, struct err *e)
 		return -1;
 	if (u->begun) {
 		if (rs.head.status == 204 || rs.head.status == 202)
-			there = range_end(response_field(&rs.head, "Range", 0));
+			there = response_upload_range(response_field(&rs.head, "Range", 0));
 		if (there >= 0 && response_field(&rs.head, "Location", 0).p && take_place(&rs, &u->place, e))
 			there = -1;
 		http_response_release(&rs);

@@ -44,6 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		for (i = 0; (value = response_field(&h, "Content-Range", i)).p; i++)
 			if (!response_content_range(value, &first, &last, &total) && (first > last || first < 0))
 				bug("a range from %lld to %lld", (long long)first, (long long)last);
+		for (i = 0; (value = response_field(&h, "Range", i)).p; i++)
+			if (response_upload_range(value) < -1)
+				bug("an upload of %lld bytes", (long long)response_upload_range(value));
 		reg_error_parse(&h, text, &e);
 	}
 	x = decode(text, n ? n : 1, &a);

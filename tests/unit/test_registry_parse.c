@@ -300,6 +300,21 @@ TEST(content_range)
 		CHECK(response_content_range(at_guard(bad[i]), &first, &last, &total) < 0);
 }
 
+TEST(upload_range)
+{
+	static const char *const bad[] = {"", "-", "0", "0-", "-5", "1-5", "0-5/6", "0--5", "0-x", "bytes=", "bytes 0-5",
+		"0-9223372036854775807", "0-99999999999999999999"};
+	size_t i;
+
+	CHECK_INT(response_upload_range(at_guard("0-1023")), 1024);
+	CHECK_INT(response_upload_range(at_guard("bytes=0-9")), 10);
+	CHECK_INT(response_upload_range(at_guard("0-9223372036854775806")), INT64_MAX);
+	CHECK_INT(response_upload_range(at_guard("0-0")), 0);
+	CHECK_INT(response_upload_range((struct span){NULL, 0}), 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_INT(response_upload_range(at_guard(bad[i])), -1);
+}
+
 /* --- chunks --- */
 
 /* Decode @text fed in pieces of @step bytes; the body goes to @out. 0, 1: not ended yet, -1. */

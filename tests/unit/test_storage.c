@@ -432,6 +432,46 @@ TEST_DRIVERS(pack_again)
 	free(big);
 }
 
+TEST_DRIVERS(archives_noted)
+{
+	struct buf a = BUF_INIT;
+	struct err e = ERR_INIT;
+	char chain[DIGEST_MAX], digest[DIGEST_MAX], repo[32];
+	struct layer_info info;
+	json_t *list;
+	int i;
+
+	ITEM(&a, .name = "f", .data = "text");
+	put_end(&a);
+	NEED(add_layer(f, NULL, &a, chain));
+	CHECK_OK(e, layer_stat(&f->s, chain, &info, &e));
+	CHECK_INT(info.archive_size, (long long)a.n);
+	list = layer_archives(&f->s, chain);
+	CHECK_INT(json_array_size(list), 0);
+	json_decref(list);
+	/* The latest archive and repository come first; there is an end to how many are kept. */
+	for (i = 0; i < 50; i++) {
+		sha256_digest_of(&i, sizeof(i) * (i % 5 == 0), digest);
+		snprintf(repo, sizeof(repo), "host/r%d", i);
+		CHECK_OK(e, layer_archive_add(&f->s, chain, digest, 7, "type", repo, &e));
+	}
+	CHECK_OK(e, layer_archive_add(&f->s, chain, digest, 7, "type", "host/r48", &e));
+	list = layer_archives(&f->s, chain);
+	CHECK(json_array_size(list) > 1 && json_array_size(list) <= 8);
+	CHECK_STR(json_str(json_array_get(list, 0), "digest", ""), digest);
+	CHECK_STR(json_string_value(json_array_get(json_arr(json_array_get(list, 0), "from"), 0)), "host/r48");
+	CHECK(json_array_size(json_arr(json_array_get(list, 0), "from")) <= 32);
+	json_decref(list);
+	CHECK_INT(layer_archive_add(&f->s, chain, "sha256:../x", 7, "type", "r", &e), -1);
+	CHECK_INT(layer_archive_add(&f->s, "../x", digest, 7, "type", "r", &e), -1);
+	/* They go with the layer. */
+	CHECK_OK(e, layer_remove(&f->s, chain, &e));
+	list = layer_archives(&f->s, chain);
+	CHECK_INT(json_array_size(list), 0);
+	json_decref(list);
+	buf_release(&a);
+}
+
 TEST_DRIVERS(bad_archives)
 {
 	struct buf a = BUF_INIT, z = BUF_INIT;

@@ -603,6 +603,66 @@ TEST(inflate_zstd)
 	buf_release(&out);
 }
 
+/* A stream that gives @step bytes at a time. */
+struct dribble {
+	struct stream s;
+	struct mem_stream mem;
+	size_t step;
+};
+
+static ssize_t dribble_read(struct stream *s, void *p, size_t n, struct err *e)
+{
+	struct dribble *d = (struct dribble *)s;
+
+	return d->mem.s.read(&d->mem.s, p, n < d->step ? n : d->step, e);
+}
+
+static bool deflate_all(const struct buf *in, size_t step, size_t chunk, struct buf *out, struct err *e)
+{
+	struct dribble d = { .s = { dribble_read }, .step = step };
+	struct deflater *z;
+	ssize_t got;
+
+	mem_stream_init(&d.mem, in->p, in->n);
+	z = deflater_new(&d.s, e);
+	NEED(z);
+	while ((got = deflater_stream(z)->read(deflater_stream(z), buf_room(out, chunk), chunk, e)) > 0)
+		out->n += (size_t)got;
+	deflater_free(z);
+	return !got;
+}
+
+/* Whatever the sizes of reads on both sides, the bytes are the same: a broken upload is made again. */
+TEST(deflate_is_repeatable)
+{
+	struct buf in = BUF_INIT, first = BUF_INIT, again = BUF_INIT, out = BUF_INIT;
+	const size_t steps[] = { 1000003, 4096, 777 }, chunks[] = { 65536, 100, 9999 };
+	struct err e = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < 60000; i++)
+		buf_addf(&in, "%zu %zu,", i, i * i % 977);
+	CHECK(deflate_all(&in, 65536, 65536, &first, &e));
+	CHECK(first.n < in.n / 2);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		buf_reset(&again);
+		CHECK(deflate_all(&in, steps[i], chunks[i], &again, &e));
+		CHECK(again.n == first.n && !memcmp(again.p, first.p, first.n));
+	}
+	CHECK_OK(e, inflate_all(&first, 65536, &out, &e));
+	CHECK(out.n == in.n && !memcmp(out.p, in.p, in.n));
+	buf_reset(&in);
+	buf_reset(&first);
+	buf_reset(&out);
+	CHECK(deflate_all(&in, 10, 10, &first, &e));
+	CHECK_OK(e, inflate_all(&first, 512, &out, &e));
+	CHECK_INT(out.n, 0);
+	buf_release(&in);
+	buf_release(&first);
+	buf_release(&again);
+	buf_release(&out);
+}
+
 /* --- unpacking --- */
 
 static int case_dir; /* the directory of the case at hand, opened */
