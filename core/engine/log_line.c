@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "engine/logs.h"
 
-#include <stdio.h>
-
 static int hex4(const char *p)
 {
 	uint64_t v;
@@ -122,10 +120,24 @@ static void skip_blanks(char **p, const char *end)
 		++*p;
 }
 
-static int take_member(char **p, char *end, struct log_line *out)
+/* All that the monitor read at once has the same time. */
+static int take_time(struct span text, struct log_line *out)
+{
+	if (text.n && span_eqs(text, out->when))
+		return 0;
+	if (text.n >= sizeof(out->when))
+		return -1;
+	memcpy(out->when, text.p, text.n);
+	out->when[text.n] = 0;
+	if (!clock_parse(out->when, &out->time))
+		return 0;
+	out->when[0] = 0;
+	return -1;
+}
+
+static int take_member(char **p, char *end, struct log_line *out, bool *timed)
 {
 	struct span key, text;
-	char when[64];
 
 	if (take_string(p, end, &key))
 		return -1;
@@ -141,30 +153,29 @@ static int take_member(char **p, char *end, struct log_line *out)
 		out->text = text;
 	else if (span_eqs(key, "stream"))
 		out->stream = text;
-	else if (span_eqs(key, "time")) {
-		snprintf(when, sizeof(when), "%.*s", (int)(text.n < sizeof(when) ? text.n : 0), text.p);
-		return clock_parse(when, &out->time);
-	}
+	else if (span_eqs(key, "time"))
+		return *timed = true, take_time(text, out);
 	return 0;
 }
 
 int log_line_parse(char *line, size_t n, struct log_line *out)
 {
 	char *p = line, *end = line + n;
+	bool timed = false;
 
-	*out = (struct log_line){.text = {"", 0}, .stream = {"", 0}, .attrs = {"", 0}};
+	out->text = out->stream = out->attrs = (struct span){"", 0};
 	skip_blanks(&p, end);
 	if (p == end || *p++ != '{')
 		return -1;
 	for (;;) {
 		skip_blanks(&p, end);
-		if (take_member(&p, end, out))
+		if (take_member(&p, end, out, &timed))
 			return -1;
 		skip_blanks(&p, end);
 		if (p == end)
 			return -1;
 		if (*p == '}')
-			return out->time ? 0 : -1;
+			return timed ? 0 : -1;
 		if (*p++ != ',')
 			return -1;
 	}

@@ -40,6 +40,7 @@ struct reader {
 	char *path;
 	struct log_file file; /* the one being read */
 	struct buf in, out;   /* bytes of an unfinished line; what is to be sent */
+	struct log_line line; /* the one at hand */
 	bool mid_line[2];     /* of stdout, stderr: the last entry had no newline */
 	bool past_until;
 };
@@ -121,15 +122,13 @@ static int send_line(struct reader *r, const struct log_line *l)
 
 static int take_line(struct reader *r, char *line, size_t n)
 {
-	struct log_line l;
-
-	if (log_line_parse(line, n, &l))
+	if (log_line_parse(line, n, &r->line))
 		return 0; /* half a line that a full disk left: nothing to show */
-	if (r->o->until && l.time > r->o->until) {
+	if (r->o->until && r->line.time > r->o->until) {
 		r->past_until = true;
 		return 0;
 	}
-	return l.time < r->o->since ? 0 : send_line(r, &l);
+	return r->line.time < r->o->since ? 0 : send_line(r, &r->line);
 }
 
 /* Read r->file.fd to its end, sending what is whole.  0 at the end, -1 the client is gone. */

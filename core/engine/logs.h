@@ -31,8 +31,10 @@ struct log_line {
 	struct span stream; /* "stdout" or "stderr" */
 	struct span attrs;  /* the JSON object as text, or empty */
 	int64_t time;	    /* ns */
+	char when[40];	    /* the text of that: "" at first */
 };
-/* Texts are in @line (unescaped in place) or constant.  0, or -1: not a line of ours. */
+/* Texts are in @line (unescaped in place) or constant.  @out is zeroed, or has the line before: many have
+ * the same time, which is then not parsed again.  0, or -1: not a line of ours. */
 int log_line_parse(char *line, size_t n, struct log_line *out);
 
 #endif

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	char *copy = xmalloc(size + 1);
-	struct log_line l;
+	struct log_line l = {0};
 
 	memcpy(copy, data, size);
 	log_line_parse(copy, size, &l);

@@ -11,9 +11,24 @@ static int parse(const char *text, struct log_line *l)
 	return log_line_parse(guarded_str(text), strlen(text), l);
 }
 
+TEST(each_line_has_its_own_time)
+{
+	struct log_line l = {0};
+
+	NEED(!parse("{\"log\":\"a\",\"time\":\"1970-01-01T00:00:01Z\"}", &l));
+	CHECK_INT(l.time, NS_PER_S);
+	NEED(!parse("{\"log\":\"b\",\"time\":\"1970-01-01T00:00:01Z\"}", &l));
+	CHECK_INT(l.time, NS_PER_S);
+	NEED(!parse("{\"log\":\"c\",\"time\":\"1970-01-01T00:00:02Z\"}", &l));
+	CHECK_INT(l.time, 2 * NS_PER_S);
+	CHECK(parse("{\"log\":\"d\"}", &l));
+	CHECK(parse("{\"log\":\"e\",\"time\":\"never\"}", &l));
+	CHECK(parse("{\"log\":\"e\",\"time\":\"\"}", &l));
+}
+
 TEST(a_line_as_the_monitor_writes_it)
 {
-	struct log_line l;
+	struct log_line l = {0};
 
 	NEED(!parse("{\"log\":\"hello\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-02T03:04:05.000000006Z\"}", &l));
 	CHECK_MEM(l.text.p, l.text.n, "hello\n");
@@ -24,7 +39,7 @@ TEST(a_line_as_the_monitor_writes_it)
 
 TEST(members_in_any_order_and_with_attributes)
 {
-	struct log_line l;
+	struct log_line l = {0};
 
 	NEED(!parse("{ \"time\":\"2026-01-02T03:04:05Z\", \"attrs\":{\"a\":\"}\\\"\",\"b\":{}}, \"stream\":\"stderr\","
 		    "\"log\":\"x\" }",
@@ -43,7 +58,7 @@ TEST(escapes)
 		{"\\ud83d\\ude00", "\xf0\x9f\x98\x80"}, {"\\ud83dx", "\xef\xbf\xbdx"}, {"\\ude00", "\xef\xbf\xbd"},
 		{"", ""},
 	};
-	struct log_line l;
+	struct log_line l = {0};
 	char text[256];
 	size_t i;
 
@@ -57,7 +72,7 @@ TEST(escapes)
 
 TEST(a_nul_in_a_line_is_a_byte)
 {
-	struct log_line l;
+	struct log_line l = {0};
 
 	NEED(!parse("{\"log\":\"a\\u0000b\",\"stream\":\"stdout\",\"time\":\"2026-01-02T03:04:05Z\"}", &l));
 	CHECK_INT(l.text.n, 3);
@@ -70,7 +85,7 @@ TEST(what_is_no_line)
 		"{\"log\":\"a\\u00", "{\"log\":\"a\\x\"}", "{\"log\":\"a\"", "{\"log\":\"a\",", "{\"log\":5}",
 		"{\"log\":\"a\",\"stream\":\"stdout\"}", "{\"log\":\"a\",\"time\":\"yesterday\"}", "{\"attrs\":{",
 		"{\"attrs\":{\"a\":\"b\"", "[\"log\"]", "{\"log\":\"a\"}x", "{\"time\":\"2026-01-02T03:04:05Z\""};
-	struct log_line l;
+	struct log_line l = {0};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
