@@ -247,6 +247,8 @@ int spec_seccomp(struct engine *en, const struct security *security, const json_
 		return err_set(e, errno, "opening %s", dir);
 	if (!seccomp_compile(cachefd, dir, profile, caps, path, e))
 		return 0;
+	if (e->kind == ERR_NOT_SUPPORTED)
+		err_wrap(e, RUNC_REFUSES);
 	e->kind = ERR_FAILED;
 	return -1;
 }

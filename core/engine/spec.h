@@ -19,6 +19,9 @@ struct start {
 
 /* Fill in net, ipc and pid: the containers of modes "container:ID", running. */
 int spec_peers(struct start *s, struct err *e);
+/* What the daemon puts before runc's words about a configuration that it does not take. */
+#define RUNC_REFUSES "failed to create task for container: failed to create shim task: OCI runtime create " \
+		     "failed: runc create failed"
 /* What was accepted by create and is refused now (spec_check.c). */
 int spec_check(struct start *s, struct err *e);
 /* Write hosts, hostname and resolv.conf (files.c). */

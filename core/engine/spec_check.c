@@ -17,9 +17,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define RUNC "failed to create task for container: failed to create shim task: OCI runtime create failed: " \
-	     "runc create failed: "
-
 /* --- devices -------------------------------------------------------------------------------- */
 
 /* As Go prints a [][]string: "[[gpu] [a b]]". */
@@ -148,19 +145,19 @@ static int check_sysctl(const struct start *s, const char *name, struct err *e)
 	if (is_ipc_sysctl(name)) {
 		if (!mode_is(s, "IpcMode", "host"))
 			return 0;
-		return err_set(e, 0, RUNC "sysctl \"%s\" is not allowed in the hosts ipc namespace", name);
+		return err_set(e, 0, RUNC_REFUSES ": sysctl \"%s\" is not allowed in the hosts ipc namespace", name);
 	}
 	if (!strncmp(name, "net.", 4)) {
 		if (!spec_host_network(s))
 			return 0;
-		return err_set(e, 0, RUNC "sysctl \"%s\" not allowed in host network namespace", name);
+		return err_set(e, 0, RUNC_REFUSES ": sysctl \"%s\" not allowed in host network namespace", name);
 	}
 	if (own_uts && !strcmp(name, "kernel.hostname"))
 		return err_set(e, 0,
-			RUNC "sysctl \"%s\" is not allowed as it conflicts with the OCI \"hostname\" field", name);
+			RUNC_REFUSES ": sysctl \"%s\" is not allowed as it conflicts with the OCI \"hostname\" field", name);
 	if (own_uts && !strcmp(name, "kernel.domainname"))
 		return 0;
-	return err_set(e, 0, RUNC "sysctl \"%s\" is not in a separate kernel namespace", name);
+	return err_set(e, 0, RUNC_REFUSES ": sysctl \"%s\" is not in a separate kernel namespace", name);
 }
 
 static int check_sysctls(const struct start *s, struct err *e)
@@ -195,7 +192,7 @@ static int check_ulimits(const json_t *limits, struct err *e)
 		for (c = type; *c; c++)
 			*c = (char)toupper((unsigned char)*c);
 		if (rlimit_number(type) < 0)
-			return err_set(e, 0, RUNC "wrong rlimit value: %s", type);
+			return err_set(e, 0, RUNC_REFUSES ": wrong rlimit value: %s", type);
 	}
 	return 0;
 }

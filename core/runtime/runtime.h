@@ -161,7 +161,8 @@ int runtime_view_mount(const json_t *view, const char *target, struct err *e);
 
 /* --- seccomp ------------------------------------------------------------------------------- */
 /* Compile a profile (Docker's JSON format; NULL: the built-in default) for a capability set (array of
- * "CAP_…") to BPF, cached in @dirfd by what it depends on. Path of the file to malloc'ed *path. */
+ * "CAP_…") to BPF, cached in @dirfd by what it depends on. Path of the file to malloc'ed *path.
+ * ERR_NOT_SUPPORTED: an action that there is not, which Docker leaves to the runtime to refuse. */
 int seccomp_compile(int cachefd, const char *cache_path, const json_t *profile, const json_t *caps,
 	char **path, struct err *e);
 

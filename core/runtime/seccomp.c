@@ -73,11 +73,7 @@ static int parse_action(const char *name, int64_t errno_ret, uint32_t *action, s
 			return 0;
 		}
 	}
-	/* Docker passes it on, and runc says: */
-	return err_kind(e, ERR_INVALID,
-		"failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
-		"create failed: string %s is not a valid action for seccomp",
-		name);
+	return err_kind(e, ERR_NOT_SUPPORTED, "string %s is not a valid action for seccomp", name);
 }
 
 static int parse_op(const char *name)
