@@ -88,7 +88,11 @@ int netd_isolate(int execfd, struct err *e)
  * costs nothing. */
 int netd_filter(bool kill, struct err *e)
 {
-#ifdef ARCH
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	(void)kill; /* their runtimes, and the host's C library, make other calls */
+	(void)e;
+	return 0;
+#elif defined(ARCH)
 	static const int allowed[] = {NETD_SYSCALLS};
 	struct sock_filter code[ARRAY_SIZE(allowed) * 2 + 8], *c = code;
 	struct sock_fprog program = {.filter = code};

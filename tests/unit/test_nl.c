@@ -92,12 +92,13 @@ TEST(what_does_not_fit_is_not_sent)
 
 static const struct nlmsghdr *foreign(uint32_t len, const void *rest, size_t n)
 {
-	char text[256];
+	char text[256] = {0};
 	struct nlmsghdr h = {.nlmsg_len = len, .nlmsg_type = 20};
 
 	memcpy(text, &h, sizeof(h));
 	memcpy(text + sizeof(h), rest, n);
-	return nl_message(guarded(text, sizeof(h) + n), sizeof(h) + n);
+	/* Messages are aligned, as the kernel's are. */
+	return nl_message(guarded(text, NLMSG_ALIGN(sizeof(h) + n)), sizeof(h) + n);
 }
 
 TEST(malformed_messages)
