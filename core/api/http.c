@@ -594,6 +594,12 @@ int http_hijack(struct http *h, const char *type, const void **early, size_t *ea
 
 int http_take_over(struct http *h, const char *head, const void **early, size_t *early_len)
 {
+	char drop[512];
+	struct err e;
+
+	/* A body of known length is no input of the stream (dockerode sends its options so). */
+	while (!h->head.chunked && http_body_read(h, drop, sizeof(drop), &e) > 0)
+		;
 	send_all(h, head, strlen(head));
 	h->hijacked = true;
 	h->close_after = true;

@@ -190,3 +190,22 @@ check "attach/ws: a megabyte there and back, a ping, a close" python3 "$TEST_TMP
 check_out "attach/ws: the container runs on" "true" field ws '{{.State.Running}}'
 check_has "attach/ws: of nobody" "No such container: nope" curl -s --unix-socket "$xdg/docker.sock" http://d/containers/nope/attach/ws
 docker rm -f ws >/dev/null
+
+# --- attach with a body, as dockerode sends its options -------------------------------------------------------
+cat >"$TEST_TMP/body.py" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"POST /containers/body/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+          b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"stdin\": true}typed\n")
+got = b""
+while b"typed" not in got:
+    piece = s.recv(1000)
+    assert piece, got
+    got += piece
+assert b"\r\n\r\n\1\0\0\0\0\0\0\6typed\n" in got and b"stdin" not in got, got
+PY
+docker run -di --name body bb cat >/dev/null
+check "attach: a request's body is no input" python3 "$TEST_TMP/body.py" "$xdg/docker.sock"
+check_out "our docker stats" "body 1 0.00%" our_docker stats --no-stream --format '{{.Name}} {{.PIDs}} {{.CPUPerc}}' body
+docker rm -f body >/dev/null
