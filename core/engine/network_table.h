@@ -151,7 +151,8 @@ struct endpoint *endpoint_of(struct engine *en, const json_t *j);
 bool endpoint_has_names(const struct endpoint *ep);
 int sandbox_tell_names(struct engine *en, struct container *c, int netns, struct err *e);
 int sandbox_publish(struct engine *en, struct container *c, struct err *e);
-void sandbox_restore_ports(struct engine *en, struct container *c);
+/* Its endpoints have changed: ports lead to where its default route is, if there is one. */
+int sandbox_move_ports(struct engine *en, struct container *c, struct err *e);
 void sandbox_tell(struct engine *en, struct container *c); /* all of it; failures are logged */
 
 /* --- sandboxes (sandbox.c) --- */

@@ -293,9 +293,9 @@ void sandboxes_replay(void *arg)
 /* The endpoints have changed: the kernel, netd and the files follow. */
 static int follow(struct engine *en, struct container *c, const struct space *space, struct err *e)
 {
-	if (set_routes(c, space, e) || save(en, c, e) || sandbox_tell_names(en, c, space->netns, e))
+	if (set_routes(c, space, e) || save(en, c, e) || sandbox_tell_names(en, c, space->netns, e) ||
+		sandbox_move_ports(en, c, e))
 		return -1;
-	sandbox_restore_ports(en, c);
 	files_follow(en, c);
 	return 0;
 }

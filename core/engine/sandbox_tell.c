@@ -149,7 +149,7 @@ int sandbox_publish(struct engine *en, struct container *c, struct err *e)
 	return rc;
 }
 
-void sandbox_restore_ports(struct engine *en, struct container *c)
+static void restore_ports(struct engine *en, struct container *c)
 {
 	struct way_in w;
 
@@ -157,6 +157,23 @@ void sandbox_restore_ports(struct engine *en, struct container *c)
 		return;
 	ports_restore(en, c, &w.p);
 	way_in_release(&w);
+}
+
+int sandbox_move_ports(struct engine *en, struct container *c, struct err *e)
+{
+	struct way_in w;
+	int rc = 0;
+
+	if (!way_in(en, c, &w)) {
+		ports_release(en, c);
+		return 0;
+	}
+	if (c->ports)
+		ports_restore(en, c, &w.p);
+	else
+		rc = ports_publish(en, c, &w.p, e);
+	way_in_release(&w);
+	return rc;
 }
 
 /* Say again all that netd has to know. */
@@ -170,5 +187,5 @@ void sandbox_tell(struct engine *en, struct container *c)
 		return;
 	if (sandbox_tell_names(en, c, netns, &e))
 		log_err(&e, "names for container %.12s", c->id);
-	sandbox_restore_ports(en, c);
+	restore_ports(en, c);
 }

@@ -164,6 +164,13 @@ check_out "with the client's address" "198.51.100.2" client tcp 198.51.100.1 808
 check_out "datagrams too" "198.51.100.2" client udp 198.51.100.1 8080
 check "and names" await dig web +short db
 check_out "of the same" "$db" dig web +short db
+docker network disconnect front web
+check_out "disconnected from one network: the port leads to the other" "198.51.100.2" client tcp 198.51.100.1 8080
+docker network disconnect back web
+check_has "from all: it is closed" "refused" client tcp 198.51.100.1 8080
+check_out "and not shown" "" docker port web
+docker network connect front web
+check_out "connected again: it is there" "198.51.100.2" client tcp 198.51.100.1 8080
 docker stop -t 0 web >/dev/null
 check_has "stopped: the port is closed" "refused" client tcp 198.51.100.1 8080
 check_out "and not shown" "{}" inspect web '{{json .NetworkSettings.Ports}}'
