@@ -25,6 +25,8 @@
 	X("hello",       hello_main,       0, "") \
 	X("newgidmap",   newgidmap_main,   KEEP(SETGID), "") \
 	X("newuidmap",   newuidmap_main,   KEEP(SETUID), "") \
+	X("rootlessctl", rootlessctl_main, 0, "") \
+	X("rootlesskit", rootlesskit_main, KEEP(NET_BIND_SERVICE), "") \
 	X("setuptool",   setuptool_main,   0, "dockerd-rootless-setuptool.sh")
 
 #define X(name, main, keep, aliases) int main(int argc, char **argv);

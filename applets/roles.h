@@ -20,6 +20,7 @@
 	X("worker",  worker_role_main, 0) \
 	X("unpack",  unpack_role_main, 0) \
 	X("copy-up", copyup_role_main, 0) \
+	X("rootlesskit", rootlesskit_role_main, 0) \
 	X("tls",     tls_role_main,    0) \
 	X("netd",    netd_role_main, 0) \
 	X("archive", archive_role_main, 0)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * applets/rootlesskit/kit.h - the parts of rootlesskit (private to applets/rootlesskit*)
+ *
+ * Two processes of ours, as in RootlessKit, with a SOCK_SEQPACKET pair between them; a message is one
+ * struct kit_message:
+ *
+ *	parent (the user's namespaces)		child (role ":rootlesskit", inside)
+ *					<-	MAP_ME: unshared
+ *	MAPPED				->
+ *					<-	READY: all namespaces are made; pid is the one to enter
+ *	(network, state files, ports)
+ *	GO: with the name servers	->	mounts, then the command
+ *	SOCKET				->
+ *					<-	SOCKET, with a descriptor made inside, or err
+ *					<-	FAILED, NO_USERNS: with err, and the end
+ */
+#ifndef ROOTLESSKIT_KIT_H
+#define ROOTLESSKIT_KIT_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define KIT_VERSION "2.0.2"	/* of RootlessKit whose interface this is */
+#define KIT_API_VERSION "1.1.1"
+#define KIT_LIST_MAX 64		/* --copy-up, --publish: at most so many each */
+
+struct kit_list {
+	const char *v[KIT_LIST_MAX];
+	size_t n;
+};
+
+struct kit {
+	struct kit_list copy_up, publish;
+	const char *copy_up_mode, *propagation, *net, *mtu, *cidr, *ifname, *port_driver, *reaper, *evacuate, *state_dir,
+		*subid_source, *semver, *slirp_binary, *slirp_sandbox, *slirp_seccomp, *pasta_binary, *unused;
+	bool debug, no_host_loopback, ipv6, detach_netns, pidns, cgroupns, utsns, ipcns, help, version;
+	char **command;
+};
+
+/* --- options.c --- */
+/* Take the options out of @argv; k->command is the rest.  -1 with @e. */
+int kit_parse(struct kit *k, int argc, char **argv, struct err *e);
+void kit_help(void);
+bool kit_has_netns(const struct kit *k); /* a network of its own, detached or not */
+
+/* --- between the two --- */
+enum { KIT_CONTROL = 3, KIT_ARGV };
+
+enum kit_word { KIT_MAP_ME = 1, KIT_MAPPED, KIT_READY, KIT_GO, KIT_SOCKET, KIT_FAILED, KIT_NO_USERNS };
+
+struct kit_message {
+	enum kit_word word;
+	pid_t pid;	  /* READY */
+	int family, type; /* SOCKET */
+	char dns[64];	  /* GO: "" leaves /etc/resolv.conf alone */
+	struct err err;
+};
+
+/* --- copyup.c: the child's mounts --- */
+int kit_copy_up(const char *dir, struct err *e);
+/* Make /etc/resolv.conf (@etc: it is a tmpfs of ours) name this server, with files of the state directory. */
+int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e);
+
+/* --- network.c: the program that is the network, as the parent sees it --- */
+struct kit_network {
+	pid_t pid; /* 0: none */
+	char dns[64], child_ip[64];
+};
+
+/* Check what --net and --port-driver ask for, before anything is made. */
+int kit_network_check(const struct kit *k, struct err *e);
+/* Start it for the namespaces of @child, and wait until it works. */
+int kit_network_start(struct kit_network *n, const struct kit *k, pid_t child, const char *state_dir, struct err *e);
+
+/* --- forward.c: the port driver "builtin" --- */
+struct kit_port {
+	int id;
+	char proto[8];	   /* "tcp", "tcp4", "tcp6", "udp", … */
+	char parent_ip[46]; /* "": all */
+	uint16_t parent_port;
+	char child_ip[46]; /* "": loopback */
+	uint16_t child_port;
+};
+
+/* "127.0.0.1:8080:80/tcp", "127.0.0.1:8080:10.0.2.100:80/tcp". */
+int kit_port_parse(const char *text, struct kit_port *p, struct err *e);
+/* Listen on it; p->id is set.  @control: the child. Main thread only, like the next two. */
+int forward_add(struct kit_port *p, int control, struct err *e);
+int forward_remove(int id, struct err *e);
+size_t forward_list(struct kit_port *out, size_t max);
+
+/* --- state.c: api.sock --- */
+struct kit_state {
+	const struct kit *kit;
+	const char *dir;
+	pid_t child;
+	const struct kit_network *network;
+	int control;
+};
+
+/* Answer one connection on the listening socket; blocks two seconds at most. */
+void state_serve(const struct kit_state *s, int listener);
+
+#endif
