@@ -65,6 +65,7 @@ static void give_back(struct engine *en, struct endpoint *ep)
 static int take_one(struct endpoint *ep, int f, const char *wanted, struct err *e)
 {
 	struct network *n = ep->net;
+	struct err why = ERR_INIT;
 	struct inet want;
 	bool asked = *wanted && !inet_parse(span_of(wanted), &want);
 
@@ -72,9 +73,11 @@ static int take_one(struct endpoint *ep, int f, const char *wanted, struct err *
 		return 0;
 	if (asked && !subnet_contains(&n->family[f].subnet, &want))
 		return err_kind(e, ERR_INVALID, "no configured subnet contains IP address %s", wanted);
-	if (!ipam_take(&n->ipam[f], asked ? &want : NULL, &ep->addr[f], e))
+	if (asked)
+		return ipam_take(&n->ipam[f], &want, &ep->addr[f], e);
+	if (!ipam_take(&n->ipam[f], NULL, &ep->addr[f], &why))
 		return 0;
-	return asked ? -1 : err_kind(e, ERR_FORBIDDEN, "%s: %s (%s)", e->msg, n->name, n->id);
+	return err_set(e, 0, "%s: %s (%s)", why.msg, n->name, n->id);
 }
 
 static int take_addresses(struct engine *en, struct endpoint *ep, const json_t *settings, struct err *e)

@@ -272,6 +272,7 @@ static int reserve(struct network *n, int f, const struct inet *a, struct err *e
 
 int network_reserve(struct network *n, struct err *e)
 {
+	struct err why = ERR_INIT;
 	const json_t *c, *v;
 	const char *key;
 	size_t i;
@@ -290,8 +291,9 @@ int network_reserve(struct network *n, struct err *e)
 			if (inet_parse(span_of(text), &a))
 				continue;
 			f = a.family == AF_INET ? V4 : V6;
-			if (reserve(n, f, &a, e))
-				return err_wrap(e, "failed to allocate secondary ip address (%s:%s)", key, text);
+			if (reserve(n, f, &a, &why))
+				return err_set(e, 0, "failed to allocate secondary ip address (%s:%s): %s", key, text,
+					why.msg);
 		}
 	}
 	return 0;

@@ -87,7 +87,7 @@ int ipam_take(struct ipam *p, const struct inet *want, struct inet *got, struct 
 		if (is_at(p, at, &a))
 			return err_kind(e, ERR_FORBIDDEN, "Address already in use");
 	} else if (!lowest(p, &a, &at)) {
-		return err_kind(e, ERR_FORBIDDEN, "no available IPv%d addresses on this network's address pools",
+		return err_set(e, 0, "no available IPv%d addresses on this network's address pools",
 			p->subnet.addr.family == AF_INET ? 4 : 6);
 	}
 	p->taken = xreallocarray(p->taken, p->n + 1, sizeof(*p->taken));

@@ -29,8 +29,8 @@ void ipam_release(struct ipam *p);
  *
  * Never given out by itself: the subnet's first address, and IPv4's last.
  *
- * Return: 0; or -1 with @e: kind ERR_FORBIDDEN if @want is taken ("Address already in use"), or none is
- * left ("no available IPv4 addresses on this network's address pools")
+ * Return: 0; or -1 with @e: kind ERR_FORBIDDEN if @want is taken ("Address already in use"), ERR_FAILED if
+ * none is left ("no available IPv4 addresses on this network's address pools")
  */
 int ipam_take(struct ipam *p, const struct inet *want, struct inet *got, struct err *e);
 /* Give it back.  One that is not taken: nothing. */

@@ -73,7 +73,7 @@ static const struct {
 	{CONFIG("{\"Subnet\":\"10.79.0.0/24\"},{\"Subnet\":\"10.80.0.0/24\"}"),
 		"bridge driver doesn't support multiple subnets", ERR_FORBIDDEN},
 	{CONFIG("{\"Subnet\":\"10.60.0.0/30\",\"AuxiliaryAddresses\":{\"a\":\"10.60.0.1\"}}"),
-		"failed to allocate secondary ip address (a:10.60.0.1): Address already in use", ERR_FORBIDDEN},
+		"failed to allocate secondary ip address (a:10.60.0.1): Address already in use", ERR_FAILED},
 	{OPTIONS("driver.mtu", "big"), "failed to parse com.docker.network.driver.mtu value: big (strconv.Atoi: "
 		"parsing \"big\": invalid syntax)", ERR_INVALID},
 	{OPTIONS("driver.mtu", "-5"), "invalid MTU number: -5", ERR_INVALID},
