@@ -148,7 +148,6 @@ struct endpoint *endpoint_of(struct engine *en, const json_t *j);
 
 /* --- what netd is told (sandbox_tell.c); c->sandbox is held --- */
 
-bool endpoint_has_names(const struct endpoint *ep);
 int sandbox_tell_names(struct engine *en, struct container *c, int netns, struct err *e);
 int sandbox_publish(struct engine *en, struct container *c, struct err *e);
 /* Its endpoints have changed: ports lead to where its default route is, if there is one. */

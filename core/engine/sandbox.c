@@ -332,7 +332,7 @@ static void leave(struct engine *en, struct container *c, const char *network, c
 
 	if (!ep)
 		return;
-	if (en->netd && endpoint_has_names(ep) && dns_endpoint_remove(en->netd, c->id, ep->net->id, &e))
+	if (en->netd && *ep->port && dns_endpoint_remove(en->netd, c->id, ep->net->id, &e))
 		log_err(&e, "forgetting a name of container %.12s", c->id);
 	endpoint_free(en, ep, network_remove_link);
 	if (follow(en, c, space, &e))

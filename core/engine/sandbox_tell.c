@@ -48,7 +48,10 @@ static int tell_name(struct engine *en, const struct container *c, const char *n
 	struct err *e)
 {
 	const json_t *settings = json_object_get(c->networks, ep->net->name);
-	cleanup_json json_t *names = endpoint_names(c, name, settings), *links = links_of(settings);
+	/* On the default bridge nobody finds others, but it is a reason to forward. */
+	cleanup_json json_t *names =
+		network_is_predefined(ep->net->name) ? json_array() : endpoint_names(c, name, settings);
+	cleanup_json json_t *links = links_of(settings);
 	char v4[INET_TEXT], v6[INET_TEXT];
 	struct dns_endpoint d = {.sandbox_id = c->id, .network_id = ep->net->id, .network_name = ep->net->name,
 		.internal = ep->net->internal, .names = vector_of(names), .links = vector_of(links),
@@ -58,11 +61,6 @@ static int tell_name(struct engine *en, const struct container *c, const char *n
 	free((void *)(uintptr_t)d.names);
 	free((void *)(uintptr_t)d.links);
 	return rc;
-}
-
-bool endpoint_has_names(const struct endpoint *ep)
-{
-	return *ep->port && !network_is_predefined(ep->net->name);
 }
 
 static int open_resolver(struct engine *en, struct container *c, int netns, struct err *e)
@@ -80,14 +78,15 @@ static int open_resolver(struct engine *en, struct container *c, int netns, stru
 int sandbox_tell_names(struct engine *en, struct container *c, int netns, struct err *e)
 {
 	cleanup_free char *name = container_name(en, c);
-	bool resolver = files_needs_resolver(en, c);
 
 	if (!en->netd)
 		return 0;
-	if (resolver && open_resolver(en, c, netns, e))
+	if (!files_needs_resolver(en, c))
+		return 0;
+	if (open_resolver(en, c, netns, e))
 		return -1;
 	for (const struct endpoint *ep = c->endpoints; ep; ep = ep->next)
-		if (endpoint_has_names(ep) && tell_name(en, c, name, ep, e))
+		if (*ep->port && tell_name(en, c, name, ep, e))
 			return -1;
 	return 0;
 }
