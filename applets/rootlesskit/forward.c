@@ -403,7 +403,7 @@ static bool field(struct span *rest, struct span *out)
 	if (rest->n && rest->p[rest->n - 1] == ']') {
 		ssize_t open = span_rchr(*rest, '[');
 
-		colon = open > 0 ? open - 1 : -1;
+		colon = open > 0 && rest->p[open - 1] == ':' ? open - 1 : -1;
 	}
 	if (colon < 0) {
 		*out = all;
