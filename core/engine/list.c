@@ -282,32 +282,65 @@ static bool match_network(struct engine *en, const json_t *values, const struct 
 	return false;
 }
 
-/* "90/udp", "80" (tcp), "80-90" against the exposed ports. */
-static bool match_expose(const json_t *values, const struct container *c)
+/* Is it one of "90/udp", "80" (tcp), "80-90"? */
+static bool port_among(const json_t *values, uint64_t port, const char *proto)
 {
-	const char *key;
-	json_t *x;
 	const json_t *v;
 	size_t i;
 
 	json_array_foreach(values, i, v) {
-		const char *text = json_string_value(v), *proto = strchr(text, '/') ? strchr(text, '/') + 1 : "tcp";
+		const char *text = json_string_value(v), *slash = strchr(text, '/');
 		struct span lo = {text, strcspn(text, "/-")}, hi = lo;
-		uint64_t a, b, port;
+		uint64_t a, b;
 
 		if (text[lo.n] == '-')
 			hi = (struct span){text + lo.n + 1, strcspn(text + lo.n + 1, "/")};
-		if (parse_u64(lo, 65535, &a) || parse_u64(hi, 65535, &b))
-			continue;
-		json_object_foreach(json_obj(c->config, "ExposedPorts"), key, x) {
-			size_t len = strcspn(key, "/");
-
-			if (!strcmp(key[len] ? key + len + 1 : "tcp", proto) &&
-				!parse_u64((struct span){key, len}, 65535, &port) && port >= a && port <= b)
-				return true;
-		}
+		if (!parse_u64(lo, 65535, &a) && !parse_u64(hi, 65535, &b) && port >= a && port <= b &&
+			!strcmp(slash ? slash + 1 : "tcp", proto))
+			return true;
 	}
 	return false;
+}
+
+static bool has_exposed(const json_t *values, const struct container *c)
+{
+	const char *key;
+	uint64_t port;
+	json_t *x;
+
+	json_object_foreach(json_obj(c->config, "ExposedPorts"), key, x) {
+		size_t len = strcspn(key, "/");
+
+		if (!parse_u64((struct span){key, len}, 65535, &port) &&
+			port_among(values, port, key[len] ? key + len + 1 : "tcp"))
+			return true;
+	}
+	return false;
+}
+
+static bool has_published(const json_t *values, const struct container *c)
+{
+	cleanup_json json_t *ports = ports_list(c);
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(ports, i, p) {
+		int64_t port = json_int(p, "PublicPort", 0);
+
+		if (port && port_among(values, (uint64_t)port, json_str(p, "Type", "")))
+			return true;
+	}
+	return false;
+}
+
+/* "expose" and "publish": either will do.  c->lock is held. */
+static bool match_ports(const struct query *q, const struct container *c)
+{
+	const json_t *expose = json_object_get(q->filters, "expose"), *publish = json_object_get(q->filters, "publish");
+
+	if (!json_array_size(expose) && !json_array_size(publish))
+		return true;
+	return has_exposed(expose, c) || has_published(publish, c);
 }
 
 static bool wanted(struct query *q, const char *key, bool (*match)(const json_t *, const struct container *),
@@ -316,11 +349,6 @@ static bool wanted(struct query *q, const char *key, bool (*match)(const json_t 
 	const json_t *values = json_object_get(q->filters, key);
 
 	return !json_array_size(values) || match(values, c);
-}
-
-static bool match_never(const json_t *values, const struct container *c)
-{
-	return false; /* no port is published yet */
 }
 
 /* What needs the state. c->lock is held. */
@@ -338,7 +366,7 @@ static bool match_state(struct query *q, const struct container *c)
 		return false;
 	if (json_array_size(exited) && (c->status != ST_EXITED || !filter_has(exited, code)))
 		return false;
-	return !json_array_size(health) || filter_has(health, health_status(c));
+	return (!json_array_size(health) || filter_has(health, health_status(c))) && match_ports(q, c);
 }
 
 static bool match(struct query *q, struct container *c)
@@ -364,8 +392,7 @@ static bool match(struct query *q, struct container *c)
 	filter_bool(q->filters, "is-task", false, &task, NULL);
 	if ((json_array_size(tasks) && task) ||
 		(json_array_size(networks) && !match_network(q->en, networks, c)) ||
-		!wanted(q, "volume", match_volume, c) || !wanted(q, "expose", match_expose, c) ||
-		!wanted(q, "publish", match_never, c))
+		!wanted(q, "volume", match_volume, c))
 		return false;
 	if (json_array_size(json_object_get(q->filters, "ancestor")) && !filter_has(q->ancestors, c->image_id))
 		return false;

@@ -89,6 +89,9 @@ check_out "our client's is the same" "$out" our_docker port web
 want=$(docker ps --format '{{.Ports}}')
 check_has "ps" "99/tcp" echo "$want"
 check_out "our client's is the same" "$want" our_docker ps --format '{{.Ports}}'
+check_out "ps --filter publish" web docker ps --filter publish=8079-8080/udp --format '{{.Names}}'
+check_out "is about the host's port" "" docker ps --filter publish=80 -q
+check_out "or expose" web docker ps --filter publish=80 --filter expose=99 --format '{{.Names}}'
 check_out "exposed, not published" null inspect web '{{json (index .NetworkSettings.Ports "99/tcp")}}'
 
 failed="driver failed programming external connectivity on endpoint"
