@@ -211,9 +211,17 @@ check_has "rootlessctl without a socket" "error: stat /nonexistent/api.sock: no 
 
 # --- programs of the host ---------------------------------------------------------------------------------
 
+# Any user may open it on most hosts.
+if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
+	at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
+	chmod 666 /dev/net/tun
+fi
 for net in slirp4netns pasta; do
-	if ! command -v "$net" >/dev/null || [ ! -w /dev/net/tun ]; then
-		skip "--net=$net" "not installed, or no /dev/net/tun"
+	if ! command -v "$net" >/dev/null; then
+		skip "--net=$net" "not installed"
+		continue
+	elif [ ! -w /dev/net/tun ]; then
+		skip "--net=$net" "machine: no /dev/net/tun for this user"
 		continue
 	fi
 	check_out "$net: name server and device" "nameserver 10.0.2.3 tap0:" kit --net="$net" --copy-up=/etc --disable-host-loopback \
