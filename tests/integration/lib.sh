@@ -139,7 +139,7 @@ engine_start() {
 	chmod 755 "$TEST_TMP/bin/ready.py"
 	if ! as_user python3 "$TEST_TMP/bin/ready.py" "$test_home/engine.pid" "$engine_log" \
 		"$coracle" dockerd-rootless "$@"; then
-		not_ok "engine starts" "see the log"
+		not_ok "engine starts" "$(tail -n 5 "$engine_log" 2>&1)"
 		return 1
 	fi
 	engine_pid=$(cat "$test_home/engine.pid")
