@@ -479,7 +479,8 @@ static int make_entry(struct tar_reader *t, int64_t size, struct err *e)
 	/* Room to round up to a block without overflow. */
 	if (size < 0 || size > INT64_MAX - TAR_BLOCK)
 		return bad_header(e, "bad size");
-	set_left(t, has_data(t->h.typeflag) ? size : 0);
+	/* A directory by its slash is one in this, too; a 'D' is one that has data. */
+	set_left(t, has_data(t->h.typeflag ? t->h.typeflag : en->type) ? size : 0);
 	copy_xattrs(t);
 	if ((en->type == '0' || en->type == 'S') && sparse(t, e))
 		return -1;
