@@ -75,17 +75,18 @@ static void inside_await(int state)
 static void inside_main(void *arg)
 {
 	struct err *e = arg;
+	bool usable;
 
 	pthread_mutex_lock(&inside.lock);
 	inside.rc = setns(inside.netns, CLONE_NEWNET) ?
 			    err_set(e, errno, "entering the containers' network namespace") :
 			    netd_isolate(-1, e);
+	usable = !inside.rc;
 	inside_to_state(ANSWERED);
-	while (!inside.rc) {
+	while (usable) {
 		inside_await(ASKED);
 		inside.rc = inside.fn(inside.arg, inside.e);
 		inside_to_state(ANSWERED);
-		inside.rc = 0;
 	}
 	pthread_mutex_unlock(&inside.lock);
 }
