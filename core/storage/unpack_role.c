@@ -64,8 +64,10 @@ static int unpack_stream(struct stream *in, const struct args *a, struct recipe 
 
 static int unpack(const struct args *a, struct unpack_report *report, struct err *e)
 {
-	struct sha256 blob, diff;
-	struct fd_stream archive;
+	/* Once in this process's life; the other thread uses them even after a failure has ended this. */
+	static struct sha256 blob;
+	static struct fd_stream archive;
+	struct sha256 diff;
 	struct hash_stream plain;
 	struct inflater *inflater;
 	struct recipe *recipe;
