@@ -20,6 +20,7 @@
 #   our_docker ARG...           our client, as that user
 #   image_busybox               a rootfs tar of busybox, from the distribution's package; prints its path
 #   image_debian                the same of a small Debian with redis-server (cached in build/images)
+#   image_services              the same with redis-server, nginx and postgresql
 #   at_exit CMD                 run CMD when the script ends, last given first
 #
 # Nothing outlives a script: the engine, its containers and the user's processes are ended.
@@ -188,6 +189,7 @@ at_exit end_all
 # --- images -------------------------------------------------------------------------------------
 
 images=$top/build/images
+mkdir -p "$images"
 image_busybox() {
 	local root=$TEST_TMP/busybox tar=$TEST_TMP/busybox.tar bb
 	[ ! -e "$tar" ] || { echo "$tar"; return; }
@@ -201,17 +203,21 @@ image_busybox() {
 	printf 'root:x:0:\ndaemon:x:1:\nuser:x:1000:\nextra:x:2000:user\n' >"$root/etc/group"
 	tar -C "$root" --owner=0 --group=0 --numeric-owner -cf "$tar" . && chmod 644 "$tar" && echo "$tar"
 }
-image_debian() {
-	local tar=$images/debian-redis.tar root=$TEST_TMP/debian
-	if [ ! -e "$tar" ]; then
-		[ "$(id -u)" = 0 ] || { echo "debootstrap needs root" >&2; return 1; }
-		mkdir -p "$images"
-		debootstrap --variant=minbase --include=redis-server "$(. /etc/os-release && echo "$VERSION_CODENAME")" \
-			"$root" >"$images/debootstrap.log" 2>&1 || { tail -5 "$images/debootstrap.log" >&2; return 1; }
+# image_root NAME PACKAGES: a small Debian with these packages (separated by commas), made once.
+image_root() {
+	local tar=$images/debian-$1.tar root=$TEST_TMP/debian-$1
+	(
+		flock 9
+		[ ! -e "$tar" ] || exit 0
+		[ "$(id -u)" = 0 ] || { echo "debootstrap needs root" >&2; exit 1; }
+		debootstrap --variant=minbase --include="$2" "$(. /etc/os-release && echo "$VERSION_CODENAME")" \
+			"$root" >$images/debootstrap-$1.log 2>&1 || { tail -5 $images/debootstrap-$1.log >&2; exit 1; }
 		rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
-		tar -C "$root" --numeric-owner --xattrs --one-file-system -cf "$tar.tmp" . && mv "$tar.tmp" "$tar"
+		tar -C "$root" --numeric-owner --xattrs --one-file-system -cf "$tar.tmp" . && mv "$tar.tmp" "$tar" || exit 1
 		rm -rf "$root"
-	fi
-	chmod 644 "$tar"
+		chmod 644 "$tar"
+	) 9>>"$images/.lock" || return 1
 	echo "$tar"
 }
+image_debian() { image_root redis redis-server; }
+image_services() { image_root services redis-server,nginx-light,postgresql; }

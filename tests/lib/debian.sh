@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+#
+# tests/lib/debian.sh - programs from another suite of Debian than the machine's own
+#
+# Sourced.  apt-get runs with lists, cache and sources of its own below build/debian: nothing
+# changes on the machine.  The mirror is the one that the machine's own apt uses.
+#
+#   debian_unpack SUITE PACKAGE...   unpack the packages, without what they depend on, into a
+#                                    directory below build/debian that names them; prints it
+
+debian_uri() {
+	apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 '^http.*/debian/$'
+}
+
+debian_apt() { # SUITE COMMAND...: apt-get for that suite
+	local suite=$1 dir=$top/build/debian/apt-$1 uri
+	shift
+	if [ ! -e "$dir/updated" ]; then
+		uri=$(debian_uri) || { echo "apt has no Debian mirror" >&2; return 1; }
+		mkdir -p "$dir"/{lists/partial,cache/archives/partial,parts}
+		cat >"$dir/apt.conf" <<-EOF
+			Dir::Etc::sourcelist "/dev/null";
+			Dir::Etc::sourceparts "$dir/parts";
+			Dir::State::lists "$dir/lists";
+			Dir::Cache "$dir/cache";
+			APT::Sandbox::User "";
+			Debug::NoLocking "true";
+			Acquire::Languages "none";
+			Acquire::Retries "2";
+		EOF
+		printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
+			"$uri" "$suite" /usr/share/keyrings/debian-archive-keyring.gpg >"$dir/parts/debian.sources"
+		APT_CONFIG=$dir/apt.conf apt-get -qq update >&2 || return 1
+		: >"$dir/updated"
+	fi
+	APT_CONFIG=$dir/apt.conf apt-get "$@"
+}
+
+debian_unpack() {
+	local suite=$1 dir
+	shift
+	dir=$top/build/debian/$suite-$(printf '%s-' "$@")root
+	mkdir -p "$top/build/debian"
+	(
+		flock 9
+		[ ! -e "$dir" ] || exit 0
+		rm -rf "$dir.new" && mkdir -p "$dir.new/debs" && cd "$dir.new/debs" || exit 1
+		debian_apt "$suite" -qq download "$@" >&2 || exit 1
+		for deb in *.deb; do dpkg-deb -x "$deb" .. || exit 1; done
+		cd .. && rm -rf debs && mv "$dir.new" "$dir"
+	) 9>>"$top/build/debian/lock" || return 1
+	echo "$dir"
+}
