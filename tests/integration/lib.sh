@@ -211,7 +211,7 @@ image_root() {
 		[ ! -e "$tar" ] || exit 0
 		[ "$(id -u)" = 0 ] || { echo "debootstrap needs root" >&2; exit 1; }
 		debootstrap --variant=minbase --include="$2" "$(. /etc/os-release && echo "$VERSION_CODENAME")" \
-			"$root" >$images/debootstrap-$1.log 2>&1 || { tail -5 $images/debootstrap-$1.log >&2; exit 1; }
+			"$root" >"$images/debootstrap-$1.log" 2>&1 || { tail -5 "$images/debootstrap-$1.log" >&2; exit 1; }
 		rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 		tar -C "$root" --numeric-owner --xattrs --one-file-system -cf "$tar.tmp" . && mv "$tar.tmp" "$tar" || exit 1
 		rm -rf "$root"
