@@ -25,6 +25,7 @@
 	X("hello",       hello_main,       0, "") \
 	X("newgidmap",   newgidmap_main,   KEEP(SETGID), "") \
 	X("newuidmap",   newuidmap_main,   KEEP(SETUID), "") \
+	X("nsenter-debug", nsenter_debug_main, 0, "nsenter") \
 	X("rootlessctl", rootlessctl_main, 0, "") \
 	X("rootlesskit", rootlesskit_main, KEEP(NET_BIND_SERVICE), "") \
 	X("setuptool",   setuptool_main,   0, "dockerd-rootless-setuptool.sh")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * applets/setuptool.c - dockerd-rootless-setuptool.sh: check, install, uninstall
+ * applets/setuptool.c - dockerd-rootless-setuptool.sh: check, install, uninstall, nsenter
  *
  * Theory of operation
  *   init() refuses what cannot work at all, in upstream's words; check_host() then looks at the
@@ -27,6 +27,7 @@
 
 #define SCRIPT "dockerd-rootless.sh"
 #define CONTEXT "rootless"
+#define ENTER_WORDS_MAX 4096 /* of a command; more cannot be needed to look around */
 
 static const char help[] =
 	"Usage: %s [OPTIONS] COMMAND\n\n"
@@ -39,7 +40,8 @@ static const char help[] =
 	"Commands:\n"
 	"  check        Check prerequisites\n"
 	"  install      Install systemd unit (if systemd is available) and show how to manage the service\n"
-	"  uninstall    Uninstall systemd unit\n";
+	"  uninstall    Uninstall systemd unit\n"
+	"  nsenter      Run a command (or a shell) in the namespaces of the engine, for debugging\n";
 
 /* --- what there is -------------------------------------------------------------------------- */
 
@@ -304,6 +306,27 @@ static int uninstall(struct setup *s)
 	return 0;
 }
 
+/* --- nsenter -------------------------------------------------------------------------------- */
+
+/* As upstream's: user, mount and network namespace, our working directory kept. */
+static int enter(char **command)
+{
+	static const char *const options[] = {"nsenter-debug", "--preserve-credentials", "--no-fork", "-m", "-n", "-U", "-w.", "-t",
+		"engine", "--"};
+	char *argv[ARRAY_SIZE(options) + ENTER_WORDS_MAX + 1];
+	int n = 0, i = 0;
+
+	while (n < (int)ARRAY_SIZE(options))
+		argv[n] = (char *)(uintptr_t)options[n], n++;
+	if (command[0] && !strcmp(command[0], "--"))
+		command++;
+	while (command[i] && i < ENTER_WORDS_MAX)
+		argv[n++] = command[i++];
+	argv[n] = NULL;
+	optind = 1;
+	return nsenter_debug_main(n, argv);
+}
+
 /* --- the whole ------------------------------------------------------------------------------ */
 
 int setuptool_main(int argc, char **argv)
@@ -320,6 +343,8 @@ int setuptool_main(int argc, char **argv)
 	const char *command;
 	int c;
 
+	if (argc > 1 && !strcmp(argv[1], "nsenter"))
+		return enter(argv + 2);
 	while ((c = getopt_long(argc, argv, "hf", options, NULL)) != -1) {
 		if (c == 'f') {
 			s.force = true;

@@ -7,8 +7,11 @@
  *       the supervisor, or, when a monitor or the netd of an earlier engine lives, the one that is in:
  *       what its container has mounted and owns is only reachable there.
  *   (2) Read the state (engine_open), answer on the sockets the supervisor opened, say READY.
- *   (3) The main thread waits for signals: TERM and INT stop the containers and end it, HUP reads
- *       daemon.json again. A second thread waits for the supervisor's end.
+ *   (3) A thread waits for signals: TERM and INT stop the containers and end the process, HUP reads
+ *       daemon.json again. Another waits for the supervisor's end.
+ *   (4) The main thread has nothing left to do. It goes into the containers' network and waits: /proc/PID/ns/net
+ *       is that of the main thread, so "nsenter -n -t $(cat docker.pid)" leads there, while all others, made
+ *       before, stay in the host's network. There is no way back from there: it must not work.
  *   The lock on the data-root is a descriptor shared with the supervisor: it is held until the last
  *   of both has gone.
  */
@@ -23,6 +26,7 @@
 #include "ns/ns.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +34,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SIGNALS_STACK_KB 256
 #define STOP_GRACE_MS 1000 /* for requests that run, once the containers have ended */
 
 static struct engine engine;
@@ -227,6 +232,24 @@ static void wait_for_the_end(const sigset_t *signals)
 	}
 }
 
+static void signals_main(void *arg)
+{
+	wait_for_the_end(arg);
+	log_info("stopping");
+	engine_stop(&engine);
+	http_stop(STOP_GRACE_MS);
+	exit(0);
+}
+
+/* What people find who enter the process by its pid. */
+static _Noreturn void stand_inside(void)
+{
+	if (engine.netd && setns(netd_netns(engine.netd), CLONE_NEWNET))
+		log_warn("the containers' network cannot be entered by our pid: %s", strerror(errno));
+	for (;;)
+		pause(); /* signals are blocked: for ever */
+}
+
 static int load_config(struct config *c, bool again, struct err *e)
 {
 	cleanup_buf struct buf text = BUF_INIT;
@@ -272,7 +295,7 @@ static int listeners_of(int argc, char **argv)
 
 int engine_role_main(int argc, char **argv)
 {
-	int listeners = listeners_of(argc, argv), fd;
+	int listeners = listeners_of(argc, argv), fd, rc;
 	struct config config = {0};
 	pid_t supervisor = getppid();
 	struct err e = ERR_INIT;
@@ -298,9 +321,10 @@ int engine_role_main(int argc, char **argv)
 	log_info("storage driver %s", store_driver_name(&engine.store));
 	tell(ROLE_READY);
 	say_where(&engine.config);
-	wait_for_the_end(&signals);
-	log_info("stopping");
-	engine_stop(&engine);
-	http_stop(STOP_GRACE_MS);
-	return 0;
+	rc = thread_start("signals", signals_main, &signals, SIGNALS_STACK_KB);
+	if (rc) {
+		err_set(&e, rc, "starting a thread");
+		return fail(STEP_OPEN, &e);
+	}
+	stand_inside();
 }

@@ -192,7 +192,8 @@ started "engine" || exit 1
 check_out "docker.pid names the engine" "coracle:engine1" bash -c "tr -d '\0' </proc/$(engine)/cmdline"
 check_out "socket's mode" "660 socket" stat -c '%a %F' "$sock"
 ns() { readlink "/proc/$1/ns/$2"; }
-check_out "the engine has the host's network" "$(ns "$engine_pid" net)" ns "$(engine)" net
+check_out "the engine has the host's network, but for the thread its pid names" "$(ns "$engine_pid" net)" \
+	bash -c "for t in /proc/$(engine)/task/*; do [ \$t = /proc/$(engine)/task/$(engine) ] || readlink \$t/ns/net; done | sort -u"
 check_out "and pids" "$(ns "$engine_pid" pid)" ns "$(engine)" pid
 [ "$(ns "$engine_pid" user)" != "$(ns "$(engine)" user)" ] && ok "but users of its own" || not_ok "but users of its own" same
 pss=$(cat "/proc/$engine_pid/smaps_rollup" "/proc/$(engine)/smaps_rollup" | awk '/^Pss:/ {s += $2} END {print s}')
