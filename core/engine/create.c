@@ -318,9 +318,11 @@ static void default_host(struct request *r)
 	if (!json_object_get(h, "ReadonlyPaths") && !privileged)
 		json_set_new(h, "ReadonlyPaths", runtime_readonly_paths());
 	default_label(h);
-	json_object_del(h, "BlkioWeight"); /* discarded, as validate_resources() said */
-	if (json_array_size(json_arr(h, "BlkioWeightDevice")))
-		json_set_new(h, "BlkioWeightDevice", json_array());
+	if (!(r->en->cgroups.controllers & CONTROL_IO)) { /* discarded, as validate_resources() said */
+		json_object_del(h, "BlkioWeight");
+		if (json_array_size(json_arr(h, "BlkioWeightDevice")))
+			json_set_new(h, "BlkioWeightDevice", json_array());
+	}
 	warn_of_images(r);
 }
 
@@ -512,7 +514,7 @@ static json_t *create(struct request *r, const char *name, const char *platform,
 	adapt_version(r);
 	if (r->api_minor >= 48 && validate_sysctls(r->host, e))
 		return NULL;
-	if (validate_config(r->config, e) || validate_host(r->host, r->config, r->warnings, e) ||
+	if (validate_config(r->config, e) || validate_host(&r->en->cgroups, r->host, r->config, r->warnings, e) ||
 		find_image(r, platform, e) || merge_image(r, e) || check_security(r, e) ||
 		default_log(r, e) || resolve_modes(r, e))
 		return NULL;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/container.h"
+#include "engine/limits.h"
 #include "engine/network.h"
 #include "engine/ports.h"
 #include "engine/volume.h"
@@ -139,6 +140,37 @@ static void warm_seccomp(void *arg)
 		log_err(&e, "preparing the default seccomp filter");
 }
 
+static int choose_cgroups(struct engine *en, struct err *e)
+{
+	cleanup_buf struct buf names = BUF_INIT;
+
+	if (cgroup_driver_open(&en->cgroups, limits_driver_asked(json_arr(en->config.raw, "exec-opts")), e))
+		return -1;
+	controllers_print(en->cgroups.controllers, " ", &names);
+	if (en->cgroups.kind == CGROUP_NONE)
+		log_err(&en->cgroups.why, "limits are soft");
+	else
+		log_info("cgroup driver %s: %s", cgroup_driver_name(&en->cgroups), names.p);
+	return 0;
+}
+
+/* Those of containers that are gone: an engine was killed before it could remove them. */
+static void sweep_cgroups(struct engine *en)
+{
+	struct container **all = containers_all(en);
+	const char **ids;
+	size_t n, i;
+
+	for (n = 0; all[n]; n++)
+		;
+	ids = xcalloc(n + 1, sizeof(*ids));
+	for (i = 0; i < n; i++)
+		ids[i] = all[i]->id;
+	cgroup_driver_sweep(&en->cgroups, ids);
+	free(ids);
+	containers_free(all);
+}
+
 static int open_state(struct engine *en, struct err *e)
 {
 	const struct config *c = &en->config;
@@ -152,6 +184,8 @@ static int open_state(struct engine *en, struct err *e)
 	if (store_open(&en->store, en->datafd, c->data_root, c->storage_driver, e))
 		return -1;
 	en->store.single_id = c->single_id;
+	if (choose_cgroups(en, e))
+		return -1;
 	return volumes_load(en, e) || networks_load(en, e) || watch_start(en, e) || containers_load(en, e) ||
 			       open_images(en, e) ?
 		       -1 :
@@ -168,6 +202,7 @@ int engine_open(struct engine *en, struct config *config, struct err *e)
 		return err_wrap(e, "opening the engine's state");
 	if (thread_start("seccomp", warm_seccomp, en, WARM_STACK_KB))
 		log_warn("the first container will wait for its seccomp filter: no thread to prepare it");
+	sweep_cgroups(en);
 	networks_settle(en);
 	ports_settle(en);
 	containers_resume(en);

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "engine/config.h"
 #include "image/image.h"
+#include "limits/driver.h"
 #include "storage/storage.h"
 
 #include <pthread.h>
@@ -52,6 +53,7 @@ struct engine {
 	pthread_mutex_t volumes_lock; /* after en->lock; guards: */
 	struct volume **volumes;
 	size_t n_volumes;
+	struct cgroup_driver cgroups; /* whose limits they are; after the start only read */
 	struct networks *networks; /* network_table.h */
 	struct netd *netd;	   /* NULL: there is none, and no_netd says why */
 	struct err no_netd;

@@ -334,6 +334,21 @@ static int exec_seccomp(struct engine *en, const json_t *host, const struct secu
 	return caps ? spec_seccomp(en, security, caps, path, e) : -1;
 }
 
+/* The container's, as its monitor noted it. */
+static void add_cgroup(struct engine *en, const struct container *c, json_t *request)
+{
+	cleanup_close int dirfd = openat(en->execfd, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_free char *path = dirfd < 0 ? NULL : monitor_cgroup(dirfd), *unit = NULL;
+	const char *name = path ? strrchr(path, '/') : NULL;
+
+	if (!name)
+		return;
+	unit = xasprintf("docker-%s.scope", c->id);
+	json_set_new(request, "cgroup", json_pack("{s:s}", "path", path));
+	if (!strcmp(name + 1, unit))
+		json_set_str(json_obj(request, "cgroup"), "unit", unit);
+}
+
 static json_t *make_request(struct engine *en, struct exec *x, const json_t *host,
 	const struct exec_start_options *o, struct err *e)
 {
@@ -368,6 +383,7 @@ static json_t *make_request(struct engine *en, struct exec *x, const json_t *hos
 	json_set_str(r, "seccomp", seccomp);
 	json_set_new(r, "join", json_pack("{s:i, s:I}", "pid", (int)pid, "start_time", (json_int_t)start_time));
 	json_set_new(r, "process", process);
+	add_cgroup(en, x->c, r);
 	json_set_str(r, "user_text", exec_user(x));
 	if (json_arr(host, "GroupAdd"))
 		json_object_set(r, "group_add", json_arr(host, "GroupAdd"));

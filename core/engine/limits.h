@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/engine/limits.h - what of a HostConfig the monitor holds a container to
+ * core/engine/limits.h - the limits of a HostConfig, and who holds them
  */
 #ifndef ENGINE_LIMITS_H
 #define ENGINE_LIMITS_H
 
 #include "base/json.h"
-#include "limits/soft.h"
+#include "limits/driver.h"
 
-struct soft_limits limits_of(const json_t *host);
+/* The driver that the configuration asks for ("exec-opts": native.cgroupdriver), or NULL. Borrowed. */
+const char *limits_driver_asked(const json_t *exec_opts);
+
+/* "resources" in the words of the OCI runtime-spec; new reference. */
+json_t *limits_resources(const json_t *host);
+
 /* Append what the user should know about the limits asked for. */
-void limits_warn(const json_t *host, json_t *warnings);
+void limits_warn(const struct cgroup_driver *d, const json_t *host, json_t *warnings);
+/* And about limits in general here, for `docker info`. */
+void limits_warn_all(const struct cgroup_driver *d, json_t *warnings);
 
 #endif

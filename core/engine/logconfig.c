@@ -105,17 +105,17 @@ static int parse_bool(const char *text, bool *v)
 	return *v || str_in(text, no) ? 0 : -1;
 }
 
-struct limits {
+struct size_limits {
 	int64_t size, files;
 	bool compress;
 };
 
-static int json_file_limits(const json_t *options, struct limits *l, struct err *e)
+static int json_file_limits(const json_t *options, struct size_limits *l, struct err *e)
 {
 	const char *size = json_str(options, "max-size", NULL), *files = json_str(options, "max-file", NULL);
 	const char *compress = json_str(options, "compress", NULL);
 
-	*l = (struct limits){0, 1, false};
+	*l = (struct size_limits){0, 1, false};
 	if (size && parse_size_decimal(size, &l->size))
 		return err_set(e, 0, "invalid size: '%s'", size);
 	if (size && !l->size)
@@ -131,7 +131,7 @@ static int json_file_limits(const json_t *options, struct limits *l, struct err 
 	return 0;
 }
 
-static int local_limits(const char *size, const char *files, const char *compress, struct limits *l,
+static int local_limits(const char *size, const char *files, const char *compress, struct size_limits *l,
 	struct err *e)
 {
 	if (parse_size_decimal(size, &l->size))
@@ -151,7 +151,7 @@ static int local_limits(const char *size, const char *files, const char *compres
 
 json_t *logconfig_file(const char *driver, const json_t *options, struct err *e)
 {
-	struct limits l = {0};
+	struct size_limits l = {0};
 	bool off = false;
 	int rc;
 

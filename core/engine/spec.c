@@ -9,6 +9,7 @@
  */
 #include "engine/spec.h"
 #include "base/fs.h"
+#include "engine/limits.h"
 #include "engine/links.h"
 #include "engine/validate.h"
 
@@ -310,6 +311,7 @@ static json_t *linux_part(struct start *s, const char *propagation, struct err *
 	json_set_new(lin, "namespaces", namespaces(s));
 	json_set_new(lin, "devices", devices);
 	json_set_new(lin, "sysctl", sysctls(s));
+	json_set_new(lin, "resources", limits_resources(s->host));
 	if (propagation)
 		json_set_str(lin, "rootfsPropagation", propagation);
 	if (json_arr(s->host, "MaskedPaths"))

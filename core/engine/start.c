@@ -118,8 +118,8 @@ static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 	const json_t *config = s->c->config, *process = json_obj(spec, "process");
 	cleanup_json json_t *log = logconfig_request(s->en, s->c, s->host, e);
 	cleanup_free char *seccomp = NULL, *rootfs = NULL;
-	struct soft_limits limits;
-	json_t *r, *desc, *init;
+	json_t *r, *desc, *init, *cgroup;
+	const char *parent;
 
 	if (!log || seccomp_path(s, json_path(process, "capabilities", "bounding", NULL), &seccomp, e))
 		return NULL;
@@ -143,9 +143,12 @@ static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 	json_object_set(r, "spec", spec);
 	json_set_new(r, "rootfs", desc);
 	json_set_str(r, "seccomp", seccomp);
-	limits = limits_of(s->host);
-	json_set_new(r, "limits",
-		json_pack("{s:I, s:I}", "cpu_ns", limits.cpu_ns, "memory", (json_int_t)limits.memory));
+	parent = json_str(s->host, "CgroupParent", "");
+	if (!*parent)
+		parent = json_str(s->en->config.raw, "cgroup-parent", "");
+	cgroup = cgroup_driver_describe(&s->en->cgroups, parent, s->c->id);
+	if (cgroup)
+		json_set_new(r, "cgroup", cgroup);
 	init = json_object_get(s->host, "Init");
 	json_set_bool(r, "init", init ? json_is_true(init) : s->en->config.init);
 	return r;

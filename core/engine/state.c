@@ -27,6 +27,7 @@
 #include "engine/network.h"
 #include "engine/volume.h"
 #include "engine/watch.h"
+#include "limits/cgroup.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -125,7 +126,11 @@ void container_kill_rest(int dirfd)
 	cleanup_json json_t *j = json_load_at(dirfd, "monitor.json", STATE_MAX, NULL);
 	cleanup_close int pidfd = -1;
 	struct pollfd p;
+	struct err e;
 
+	/* All that is in its cgroup, and that is gone then. */
+	if (*json_str(j, "cgroup", "") && cgroup_destroy(json_str(j, "cgroup", ""), KILL_WAIT_MS, &e))
+		log_err(&e, "tidying up after a container");
 	pidfd = proc_open((pid_t)json_int(j, "init_pid", 0), (uint64_t)json_int(j, "init_start_time", 0));
 	if (pidfd < 0) {
 		freeze_undo(dirfd);

@@ -11,24 +11,22 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "engine/engine.h"
+#include "engine/limits.h"
+#include "limits/cgroup.h"
 #include "net/netd.h"
 #include "version.h"
 
 #include <dirent.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 bool system_cgroup_v2(void)
 {
-	struct statfs fs;
-
-	return !statfs("/sys/fs/cgroup", &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
+	return cgroup_is_unified();
 }
 
 /* The architecture as Go names it, for version and image platforms. */
@@ -118,16 +116,20 @@ static void add_counts(struct engine *en, json_t *j)
 	json_set_int(j, "Images", (int64_t)images_count(en->images));
 }
 
-/* Limits are the kernel's only where a cgroup v2 is delegated to us: nowhere yet. */
-static void add_limits(json_t *j)
+/* What the kernel holds. */
+static void add_limits(const struct cgroup_driver *d, json_t *j)
 {
-	static const char *const limits[] = {"MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota",
-		"CPUShares", "CPUSet", "PidsLimit", "OomKillDisable", NULL};
+	static const struct {
+		const char *key;
+		unsigned int controller;
+	} limits[] = {{"MemoryLimit", CONTROL_MEMORY}, {"SwapLimit", CONTROL_MEMORY}, {"CpuCfsPeriod", CONTROL_CPU},
+		{"CpuCfsQuota", CONTROL_CPU}, {"CPUShares", CONTROL_CPU}, {"CPUSet", CONTROL_CPUSET},
+		{"PidsLimit", CONTROL_PIDS}, {"OomKillDisable", 0}};
 	size_t i;
 
-	for (i = 0; limits[i]; i++)
-		json_set_bool(j, limits[i], false);
-	json_set_str(j, "CgroupDriver", "none");
+	for (i = 0; i < ARRAY_SIZE(limits); i++)
+		json_set_bool(j, limits[i].key, d->controllers & limits[i].controller);
+	json_set_str(j, "CgroupDriver", cgroup_driver_name(d));
 	json_set_str(j, "CgroupVersion", system_cgroup_v2() ? "2" : "1");
 }
 
@@ -204,13 +206,7 @@ static void add_warnings(struct engine *en, json_t *j)
 	const struct config *c = &en->config;
 	json_t *w = json_array();
 
-	if (!system_cgroup_v2())
-		json_append_str(w, "WARNING: Running in rootless-mode without cgroups. To enable cgroups in "
-				   "rootless-mode, you need to boot the system in cgroup v2 mode.");
-	else
-		json_append_str(w, "WARNING: Running in rootless-mode without cgroups.");
-	json_append_str(w, "WARNING: Limits are soft: --cpus and --memory are held by each container's monitor, "
-			   "which looks and acts in between; other limits have no effect");
+	limits_warn_all(&en->cgroups, w);
 	if (c->single_id)
 		json_append_str(w, "WARNING: Only one user id is mapped: files of other users, su and "
 				   "system users in containers do not work. Add the user to /etc/subuid and "
@@ -231,7 +227,7 @@ json_t *engine_info(struct engine *en)
 	json_set_new(j, "DriverStatus", store_status(&en->store));
 	json_set_new(j, "Plugins", json_pack("{s:[s], s:[s,s,s], s:n, s:[s,s]}", "Volume", "local",
 		"Network", "bridge", "host", "null", "Authorization", "Log", "json-file", "none"));
-	add_limits(j);
+	add_limits(&en->cgroups, j);
 	json_set_bool(j, "Debug", c->debug);
 	json_set_int(j, "NFd", count_entries("/proc/self/fd"));
 	json_set_int(j, "NGoroutines", count_entries("/proc/self/task"));

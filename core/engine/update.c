@@ -3,8 +3,8 @@
  * core/engine/update.c - docker update: change a container that exists
  *
  * Theory of operation
- *   The restart policy is ours and changes at once.  So do the limits that the monitor of a running
- *   container holds (limits.h); the others are kept, and warned about as when it was created.
+ *   The restart policy is ours and changes at once.  So do the limits of a running container, whoever
+ *   holds them (limits.h); the others are kept, and warned about as when it was created.
  */
 #include "engine/container.h"
 #include "base/fs.h"
@@ -14,15 +14,15 @@
 
 static const char *const limits[] = {"CpuShares", "Memory", "NanoCpus", "CgroupParent", "CpuPeriod", "CpuQuota",
 	"CpuRealtimePeriod", "CpuRealtimeRuntime", "CpusetCpus", "CpusetMems", "MemoryReservation", "MemorySwap",
-	"MemorySwappiness", "OomKillDisable", "PidsLimit", "Ulimits", "Devices", "DeviceCgroupRules", NULL};
+	"MemorySwappiness", "OomKillDisable", "PidsLimit", "BlkioWeight", "Ulimits", "Devices", "DeviceCgroupRules", NULL};
 
-static int check(struct container *c, const json_t *host, const json_t *change, json_t *warnings,
+static int check(struct engine *en, struct container *c, const json_t *host, const json_t *change, json_t *warnings,
 	struct err *e)
 {
 	const json_t *policy = json_obj(change, "RestartPolicy");
 	const char *name = json_str(policy, "Name", "");
 
-	if (validate_resources(change, warnings, e) || validate_restart_policy(policy, e))
+	if (validate_resources(&en->cgroups, change, warnings, e) || validate_restart_policy(policy, e))
 		return -1;
 	if (*name && strcmp(name, "no") && json_bool(host, "AutoRemove", false))
 		return err_kind(e, ERR_CONFLICT,
@@ -59,9 +59,9 @@ static int tell_monitor(struct container *c, struct err *e)
 {
 	cleanup_close int ctl = container_is_running(c) ? container_ctl(c, NULL) : -1;
 	cleanup_json json_t *host = container_host(c);
-	struct soft_limits l = limits_of(host);
+	cleanup_json json_t *resources = limits_resources(host);
 
-	if (ctl >= 0 && monitor_limit(ctl, &l, e) && e->kind != ERR_CONFLICT)
+	if (ctl >= 0 && monitor_limit(ctl, resources, e) && e->kind != ERR_CONFLICT)
 		return err_wrap(e, "Cannot update container %s", c->id);
 	return 0;
 }
@@ -75,7 +75,7 @@ json_t *container_update(struct engine *en, struct container *c, const json_t *b
 	if (change) {
 		container_begin(c);
 		host = container_host(c);
-		rc = check(c, host, change, warnings, e) || apply(en, c, host, change, e) || tell_monitor(c, e) ? -1 : 0;
+		rc = check(en, c, host, change, warnings, e) || apply(en, c, host, change, e) || tell_monitor(c, e) ? -1 : 0;
 		container_end(c);
 	}
 	if (rc) {

@@ -259,20 +259,21 @@ static int check_cpu(const json_t *host, struct err *e)
 	return check_cpuset(host, cpus, e);
 }
 
-int validate_resources(const json_t *host, json_t *warnings, struct err *e)
+int validate_resources(const struct cgroup_driver *d, const json_t *host, json_t *warnings, struct err *e)
 {
-	if (check_memory(host, warnings, e) || check_cpu(host, e))
+	if (check_memory(host, warnings, e) || check_cpu(host, e) ||
+		cgroup_driver_check_parent(d, json_str(host, "CgroupParent", ""), e))
 		return -1;
 	if (json_int(host, "CpuRealtimePeriod", 0) && json_int(host, "CpuRealtimeRuntime", 0) >
 			json_int(host, "CpuRealtimePeriod", 0))
 		return err_kind(e, ERR_INVALID, "cpu real-time runtime cannot be higher than cpu real-time period");
-	if (json_int(host, "BlkioWeight", 0))
+	if (!(d->controllers & CONTROL_IO) && json_int(host, "BlkioWeight", 0))
 		json_append_str(warnings, "Your kernel does not support Block I/O weight or the cgroup is not "
 					  "mounted. Weight discarded.");
-	if (json_array_size(json_arr(host, "BlkioWeightDevice")))
+	if (!(d->controllers & CONTROL_IO) && json_array_size(json_arr(host, "BlkioWeightDevice")))
 		json_append_str(warnings, "Your kernel does not support Block I/O weight_device or the cgroup is "
 					  "not mounted. Weight-device discarded.");
-	limits_warn(host, warnings);
+	limits_warn(d, host, warnings);
 	return 0;
 }
 
@@ -426,7 +427,7 @@ int validate_sysctls(const json_t *host, struct err *e)
 	return 0;
 }
 
-int validate_host(const json_t *host, const json_t *config, json_t *warnings, struct err *e)
+int validate_host(const struct cgroup_driver *d, const json_t *host, const json_t *config, json_t *warnings, struct err *e)
 {
 	const char *policy = json_str(json_obj(host, "RestartPolicy"), "Name", "");
 
@@ -435,7 +436,7 @@ int validate_host(const json_t *host, const json_t *config, json_t *warnings, st
 	if (check_foreign(host, warnings, e) || check_ports(json_obj(host, "PortBindings"), e) ||
 		check_extra_hosts(json_arr(host, "ExtraHosts"), e) ||
 		validate_restart_policy(json_obj(host, "RestartPolicy"), e) || check_rest(host, e) ||
-		validate_resources(host, warnings, e) || check_modes(host, config, e) ||
+		validate_resources(d, host, warnings, e) || check_modes(host, config, e) ||
 		check_network_mode(host, config, warnings, e) ||
 		check_storage_opt(json_obj(host, "StorageOpt"), e))
 		return -1;

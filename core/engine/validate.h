@@ -9,14 +9,15 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "limits/driver.h"
 
 int validate_config(const json_t *config, struct err *e);
 /* @warnings: an array that texts are appended to. */
-int validate_host(const json_t *host, const json_t *config, json_t *warnings, struct err *e);
+int validate_host(const struct cgroup_driver *d, const json_t *host, const json_t *config, json_t *warnings, struct err *e);
 /* "net.ipv4.conf.eth0.x" is an endpoint's to say, since API 1.48. */
 int validate_sysctls(const json_t *host, struct err *e);
 /* Only limits; for update as well. */
-int validate_resources(const json_t *host, json_t *warnings, struct err *e);
+int validate_resources(const struct cgroup_driver *d, const json_t *host, json_t *warnings, struct err *e);
 int validate_restart_policy(const json_t *policy, struct err *e);
 
 /* --- security (security.c) --- */

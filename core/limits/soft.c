@@ -3,6 +3,7 @@
 #include "limits/soft.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "limits/cgroup.h"
 #include "limits/memory.h"
 
 #include <signal.h>
@@ -20,9 +21,24 @@ static void stop_all(struct soft *s)
 	}
 }
 
+static int64_t hold_cpu_of_cgroup(struct soft *s, int64_t now)
+{
+	bool stopped = s->duty.stop;
+	uint64_t used = cgroup_read(s->cgroup, "cpu.stat", "usage_usec", 0) * 1000;
+	int64_t pause = duty_step(&s->duty, now, used, (unsigned int)sysconf(_SC_NPROCESSORS_ONLN));
+
+	if (s->duty.stop != stopped)
+		cgroup_write(s->cgroup, "cgroup.freeze", s->duty.stop ? "1" : "0");
+	return pause;
+}
+
 static int64_t hold_cpu(struct soft *s, int64_t now)
 {
-	int64_t pause = duty_step(&s->duty, now, members_cpu_ns(&s->members), members_cpus(&s->members));
+	int64_t pause;
+
+	if (s->cgroup >= 0)
+		return hold_cpu_of_cgroup(s, now);
+	pause = duty_step(&s->duty, now, members_cpu_ns(&s->members), members_cpus(&s->members));
 
 	if (s->duty.stop)
 		stop_all(s);
@@ -48,7 +64,7 @@ void soft_step(struct soft *s)
 	s->next_ns = INT64_MAX;
 	if (s->procfd < 0 || (!s->limits.cpu_ns && !s->limits.memory))
 		return;
-	if (members_read(s->procfd, &s->members, NULL)) {
+	if ((s->limits.memory || s->cgroup < 0) && members_read(s->procfd, &s->members, NULL)) {
 		s->next_ns = now + NS_PER_S;
 		return;
 	}
@@ -61,7 +77,9 @@ void soft_step(struct soft *s)
 
 void soft_resume(struct soft *s)
 {
-	if (s->procfd >= 0)
+	if (s->cgroup >= 0 && s->duty.stop)
+		cgroup_write(s->cgroup, "cgroup.freeze", "0");
+	else if (s->procfd >= 0)
 		members_continue(s->procfd, &s->members);
 	s->duty.stop = false;
 }
@@ -74,9 +92,9 @@ void soft_change(struct soft *s, const struct soft_limits *limits)
 	s->next_ns = 0;
 }
 
-void soft_init(struct soft *s, int procfd, const struct soft_limits *limits)
+void soft_init(struct soft *s, int procfd, int cgroup, const struct soft_limits *limits)
 {
-	*s = (struct soft){.procfd = procfd};
+	*s = (struct soft){.procfd = procfd, .cgroup = cgroup};
 	soft_change(s, limits);
 }
 
@@ -85,5 +103,6 @@ void soft_release(struct soft *s)
 	soft_resume(s);
 	members_release(&s->members);
 	fd_close(&s->procfd);
+	s->cgroup = -1;
 	s->next_ns = INT64_MAX;
 }

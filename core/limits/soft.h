@@ -11,6 +11,10 @@
  *   One look serves both.  How soon the next one comes depends on how much could have happened
  *   by then: ten times a second for a busy container far from its limits.
  *
+ *   A container may have a cgroup that lacks just the controller (only "memory pids" are delegated to
+ *   many a user).  Then the cgroup's freezer stops it and its cpu.stat says what was used, which every
+ *   cgroup has: all at once, unseen by anybody inside, for two system calls.
+ *
  *   Nobody stays stopped: the monitor lets them go on when it ends or the limit is lifted, and if
  *   it is killed the container's init dies with it and takes the pid namespace along.
  *
@@ -30,6 +34,7 @@ struct soft_limits {
 
 struct soft {
 	int procfd; /* of the container's pid namespace, owned; -1: nothing to be done */
+	int cgroup; /* the container's, borrowed, or -1 */
 	struct soft_limits limits;
 	struct members members;
 	struct duty duty;
@@ -37,8 +42,8 @@ struct soft {
 	bool oom_killed; /* somebody was killed for the memory limit */
 };
 
-/* @procfd is owned from here on. */
-void soft_init(struct soft *s, int procfd, const struct soft_limits *limits);
+/* @procfd is owned from here on, @cgroup (or -1) borrowed until soft_release(). */
+void soft_init(struct soft *s, int procfd, int cgroup, const struct soft_limits *limits);
 /* Other limits from now on. */
 void soft_change(struct soft *s, const struct soft_limits *limits);
 /* Look, act, and set ->next_ns.  Call it when that time has come. */

@@ -142,7 +142,7 @@ static struct msg_attach *attach_message(const struct monitor_attach *a, struct 
 static void copy_members(json_t *to, const json_t *from)
 {
 	static const char *const keys[] = { "id", "tty", "stdin", "stdin_once", "log", "join",
-		"limits" };
+		"cgroup" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		json_t *v = json_object_get(from, keys[i]);
@@ -165,6 +165,8 @@ static json_t *make_settings(const json_t *request, struct err *e)
 		json_decref(s);
 		return NULL;
 	}
+	if (json_path(spec, "linux", "resources", NULL))
+		json_object_set(s, "resources", json_path(spec, "linux", "resources", NULL));
 	json_set_int(s, "make", (int64_t)make);
 	json_set_str(s, "pid_ns", pid_ns);
 	json_set_int(s, "rows", json_integer_value(json_array_get(size, 0)) & 0xffff);
@@ -371,11 +373,18 @@ int monitor_signal_all(int ctl, int signo, struct err *e)
 	return signal_request(ctl, signo, true, e);
 }
 
-int monitor_limit(int ctl, const struct soft_limits *limits, struct err *e)
+int monitor_limit(int ctl, const json_t *resources, struct err *e)
 {
-	struct msg_limit m = { MSG_HEAD(MSG_LIMIT, m), limits->cpu_ns, limits->memory };
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_free struct msg_limit *m = NULL;
 
-	return ask(ctl, &m, sizeof(m), -1, e);
+	json_print(resources, false, &text);
+	if (text.n > MSG_TEXT_MAX)
+		return err_kind(e, ERR_INVALID, "limits of %zu bytes", text.n);
+	m = xmalloc(sizeof(*m) + text.n);
+	*m = (struct msg_limit){ { MSG_LIMIT, (uint32_t)(sizeof(*m) + text.n) }, (uint32_t)text.n };
+	memcpy(m + 1, text.p, text.n);
+	return ask(ctl, m, sizeof(*m) + text.n, -1, e);
 }
 
 int monitor_freeze(int ctl, bool on, struct err *e)
@@ -392,6 +401,13 @@ int monitor_pidfd(int dirfd)
 	cleanup_json json_t *j = json_load_at(dirfd, "monitor.json", EXIT_MAX, NULL);
 
 	return proc_open((pid_t)json_int(j, "pid", 0), (uint64_t)json_int(j, "start_time", 0));
+}
+
+char *monitor_cgroup(int dirfd)
+{
+	cleanup_json json_t *j = json_load_at(dirfd, "monitor.json", EXIT_MAX, NULL);
+
+	return xstrdup(json_str(j, "cgroup", NULL));
 }
 
 int monitor_exit_record(int dirfd, struct monitor_exit *x)

@@ -3,7 +3,7 @@
  * core/runtime/freeze.c - the processes of a container: signal them all, stop them, let them go on
  *
  * Theory of operation
- *   There is no cgroup to ask, so /proc is searched.  Where the container has a pid namespace of its
+ *   A container that has a cgroup is frozen by it, at once and unseen.  Else /proc is searched.  Where the container has a pid namespace of its
  *   own, its processes are those in it or in one below (NS_GET_PARENT leads up), whoever their parents
  *   are by now.  In a shared one they are those with its init's mount namespace, and the children
  *   of what was found before.
@@ -19,6 +19,7 @@
  */
 #include "base/fs.h"
 #include "base/proc.h"
+#include "limits/cgroup.h"
 #include "runtime/monitor.h"
 
 #include <errno.h>
@@ -236,14 +237,20 @@ static int stop_all(struct monitor *m, struct err *e)
 
 void thaw(struct monitor *m)
 {
+	if (m->paused && m->confine.dir >= 0)
+		cgroup_write(m->confine.dir, "cgroup.freeze", "0");
 	send_to(m, 0, SIGCONT, false);
 	forget(m);
 	unlinkat(m->dir, paused_file, 0);
+	m->paused = false;
 }
 
 int freeze(struct monitor *m, struct err *e)
 {
-	if (!m->n_frozen && stop_all(m, e)) {
+	if (m->paused)
+		return 0;
+	m->paused = true;
+	if (m->confine.dir >= 0 ? write_list(m, e) || cgroup_freeze(m->confine.dir, true, e) : stop_all(m, e)) {
 		thaw(m);
 		return -1;
 	}

@@ -60,29 +60,30 @@ static int procfs_of(const struct monitor *m, struct err *e)
 	return fd_steal(&at);
 }
 
-int hold(struct monitor *m, const struct soft_limits *limits, struct err *e)
+int hold(struct monitor *m, const struct limits *limits, struct err *e)
 {
+	struct soft_limits soft = limits_soft(limits, m->confine.controllers);
 	int procfd;
 
 	if (m->exited || !m->alone)
 		return 0;
 	if (m->soft.procfd >= 0) {
-		soft_change(&m->soft, limits);
+		soft_change(&m->soft, &soft);
 		return 0;
 	}
-	if (!limits->cpu_ns && !limits->memory)
+	if (!soft.cpu_ns && !soft.memory)
 		return 0;
 	procfd = procfs_of(m, e);
 	if (procfd < 0)
 		return err_wrap(e, "holding the container to its limits");
 	m->children_elsewhere = true;
-	soft_init(&m->soft, procfd, limits);
+	soft_init(&m->soft, procfd, m->confine.dir, &soft);
 	return 0;
 }
 
 int64_t hold_on(struct monitor *m)
 {
-	if (m->soft.procfd < 0 || m->exited || m->n_frozen)
+	if (m->soft.procfd < 0 || m->exited || m->paused)
 		return INT64_MAX;
 	if (m->soft.next_ns <= clock_mono_ns())
 		soft_step(&m->soft);

@@ -40,7 +40,7 @@
 #define CONTROL_FD 3
 #define GRACE_MS 2000  /* for output after the end of the process, as Docker's 2 s */
 #define STALL_MS 10000 /* for a client that does not read after the end */
-#define STATE_MAX 512
+#define STATE_MAX 5120 /* bytes, a path of PATH_MAX included */
 #define SETTINGS_ARENA 8192 /* bytes, kept for good */
 
 static const char monitor_sock[] = "monitor.sock", monitor_json[] = "monitor.json",
@@ -178,23 +178,44 @@ static void take_terminal(struct monitor *m, int master)
 	m->sources[1].ended = true;
 }
 
+/* Of a name that systemd made: backslashes it has, quotes it may. */
+static void escape(const char *text, char *out, size_t n)
+{
+	size_t at = 0;
+
+	for (; *text && at + 2 < n; text++) {
+		if (*text == '\\' || *text == '"')
+			out[at++] = '\\';
+		out[at++] = *text;
+	}
+	out[at] = 0;
+}
+
 static void write_state(struct monitor *m)
 {
-	char text[STATE_MAX];
-	int n = snprintf(text, sizeof(text),
+	const char *path = m->is_exec ? NULL : m->confine.path;
+	char text[STATE_MAX], escaped[STATE_MAX / 2] = "";
+	int n;
+
+	if (path)
+		escape(path, escaped, sizeof(escaped));
+	n = snprintf(text, sizeof(text),
 		"{\"pid\":%d,\"start_time\":%llu,\"init_pid\":%d,\"init_start_time\":%llu,"
-		"\"started_at\":%lld}\n",
+		"\"started_at\":%lld%s%s%s}\n",
 		(int)getpid(), (unsigned long long)proc_start_time(getpid()), (int)m->pid,
-		(unsigned long long)m->start_time, (long long)m->started_at);
+		(unsigned long long)m->start_time, (long long)m->started_at, path ? ",\"cgroup\":\"" : "",
+		escaped, path ? "\"" : "");
 
 	file_write_at(m->dir, monitor_json, text, (size_t)n, 0600, 0, NULL);
 }
 
 static int settings(struct monitor *m, struct start *st, const json_t *j, struct err *e)
 {
-	const json_t *join = json_obj(j, "join"), *limits = json_obj(j, "limits");
+	const json_t *join = json_obj(j, "join");
 
-	m->limits = (struct soft_limits){ json_int(limits, "cpu_ns", 0), (uint64_t)json_int(limits, "memory", 0) };
+	if (limits_parse(json_obj(j, "resources"), &m->limits, e))
+		return -1;
+	confine_init(m, json_obj(j, "cgroup"));
 	m->tty = json_bool(j, "tty", false);
 	m->keep_stdin = json_bool(j, "stdin", false);
 	m->stdin_once = json_bool(j, "stdin_once", false);
@@ -234,6 +255,8 @@ static void abandon(struct monitor *m)
 		proc_signal(m->init.fd, SIGKILL);
 		proc_reap(m->init.fd);
 	}
+	if (!m->is_exec)
+		confine_end(m);
 	unlinkat(m->dir, monitor_sock, 0);
 	unlinkat(m->dir, monitor_json, 0);
 }
@@ -259,12 +282,14 @@ static int launch(struct monitor *m, struct start *st, struct err *e)
 		return err_set(e, errno, "making a socketpair");
 	st->sync = pair[1];
 	st->sync_ours = pair[0];
-	m->pid = start_clone(st, &m->init.fd, e);
+	if (confine_prepare(m, st, e))
+		return -1;
+	m->pid = confine_clone(m, st, e);
 	close(pair[1]);
 	for (i = 0; i < 3; i++)
 		fd_close(&st->stdio[i]);
 	fd_close(&st->join_pidfd);
-	if (m->pid < 0)
+	if (m->pid < 0 || confine_enter(m, st, e))
 		return -1;
 	if (prepare_serving(m, e) || hold(m, &m->limits, e))
 		return -1;
@@ -350,6 +375,8 @@ static void init_ready(struct monitor *m, struct watch *w, uint32_t events)
 	m->exit.oom_killed = m->soft.oom_killed;
 	soft_release(&m->soft);
 	thaw(m); /* those that outlive it in a shared pid namespace */
+	if (!m->is_exec)
+		m->exit.oom_killed |= confine_end(m);
 	watch_drop(m, w);
 	/* Nobody is left who could write, or somebody may be. */
 	m->deadline = clock_mono_ns() + (m->alone ? 0 : GRACE_MS * NS_PER_MS);
@@ -428,7 +455,8 @@ static void monitor_init(struct monitor *m)
 		.listener = { .fd = -1, .ready = listener_ready },
 		.init = { .fd = -1, .ready = init_ready },
 		.in = { .fd = -1, .ready = stdin_ready },
-		.soft = { .procfd = -1 },
+		.soft = { .procfd = -1, .cgroup = -1 },
+		.confine = { .dir = -1, .events = { .fd = -1 } },
 		.log_peer = { .fd = -1, .ready = log_peer_ready },
 	};
 	logger_init(&m->log);

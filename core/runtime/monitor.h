@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "limits/soft.h"
+#include "limits/limits.h"
 #include "runtime/logger.h"
 #include "runtime/protocol.h"
 #include "runtime/runtime.h"
@@ -66,6 +66,16 @@ struct frozen {
 	bool by_us; /* not: it was stopped before */
 };
 
+/* The container's cgroup (confine.c). */
+struct confine {
+	int dir;     /* -1: it has none */
+	char *path;  /* in the hierarchy */
+	char *unit, *slice; /* of systemd, or NULL */
+	unsigned int controllers; /* that hold limits in it */
+	struct watch events; /* memory.events */
+	uint64_t oom_kills;
+};
+
 struct monitor {
 	int epoll, dir;
 	struct connection *connections;
@@ -90,10 +100,12 @@ struct monitor {
 	bool over;   /* all told; what remains is clients that have not read all */
 	struct monitor_exit exit;
 	int64_t deadline; /* monotonic ns at which patience ends, or 0 */
-	struct soft_limits limits; /* from the start */
+	struct limits limits; /* from the start */
+	struct confine confine;
 	struct soft soft;      /* its limits, as far as no cgroup holds them */
 	struct frozen *frozen; /* those of a paused container */
-	size_t n_frozen;       /* 0: not paused */
+	size_t n_frozen;
+	bool paused;
 };
 
 /* --- monitor.c --- */
@@ -140,10 +152,23 @@ int freeze(struct monitor *m, struct err *e);
 void thaw(struct monitor *m); /* may be called at any time */
 
 /* --- hold.c --- */
-/* Hold the container to @limits from now on; none lifts them. */
-int hold(struct monitor *m, const struct soft_limits *limits, struct err *e);
+/* Hold the container to what no controller of its cgroup holds of @limits; none lifts them. */
+int hold(struct monitor *m, const struct limits *limits, struct err *e);
 /* Do it, if it is time; monotonic ns of the next time, or INT64_MAX. */
 int64_t hold_on(struct monitor *m);
+
+/* --- confine.c --- */
+struct start;
+void confine_init(struct monitor *m, const json_t *settings);
+/* Before the clone: make the cgroup, or find it, for the new process to be born into. */
+int confine_prepare(struct monitor *m, struct start *st, struct err *e);
+/* start_clone(), into the cgroup if that is allowed. */
+pid_t confine_clone(struct monitor *m, struct start *st, struct err *e);
+/* The process has been cloned, and waits if it was not born into the cgroup: move it there. */
+int confine_enter(struct monitor *m, const struct start *st, struct err *e);
+int confine_change(struct monitor *m, const struct limits *l, struct err *e);
+/* Its processes have ended, or are to end now: was one killed for want of memory?  And remove it. */
+bool confine_end(struct monitor *m);
 
 /* --- requests.c --- */
 void listener_ready(struct monitor *m, struct watch *w, uint32_t events);

@@ -21,7 +21,7 @@
 
 #include <stdint.h>
 
-#define PROTOCOL 1
+#define PROTOCOL 2
 
 #define MSG_TEXT_MAX 65536	   /* bytes of text in one message, or behind a struct */
 #define MSG_REQUEST_MAX (32 << 20) /* bytes of settings and request together */
@@ -80,8 +80,7 @@ struct msg_freeze {
 
 struct msg_limit {
 	struct msg_head head;
-	int64_t cpu_ns;	 /* CPU time per second; 0: no limit */
-	uint64_t memory; /* bytes; 0: no limit */
+	uint32_t text_len; /* bytes of JSON that follow: "resources" in OCI's words */
 };
 
 struct msg_started {
@@ -116,7 +115,7 @@ union msg {
 	struct msg_started started;
 	struct msg_failed failed;
 	struct msg_exited exited;
-	char bytes[sizeof(struct msg_attach) + MSG_TEXT_MAX];
+	char bytes[sizeof(struct msg_attach) + MSG_TEXT_MAX]; /* the longest head, and text */
 };
 
 #define MSG_HEAD(t, s) { (t), sizeof(s) }

@@ -8,6 +8,7 @@
  */
 #include "runtime/monitor.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/proc.h"
 
 #include <dirent.h>
@@ -59,6 +60,16 @@ static bool attach_ok(const struct msg_attach *a, size_t n)
 		n == sizeof(*a) + a->keys_len + a->text_len + a->early_len;
 }
 
+/* Some have bytes behind them. */
+static bool length_ok(const union msg *msg, size_t n)
+{
+	if (msg->head.type == MSG_ATTACH)
+		return attach_ok(&msg->attach, n);
+	if (msg->head.type == MSG_LIMIT)
+		return msg->limit.text_len <= MSG_TEXT_MAX && n == sizeof(msg->limit) + msg->limit.text_len;
+	return n == fixed_length(msg->head.type);
+}
+
 ssize_t msg_recv(int fd, union msg *msg, int *fds, size_t max_fds, size_t *nfds)
 {
 	ssize_t n = sock_recv(fd, msg, sizeof(*msg), fds, max_fds, nfds);
@@ -66,11 +77,8 @@ ssize_t msg_recv(int fd, union msg *msg, int *fds, size_t max_fds, size_t *nfds)
 	if (n <= 0)
 		return n;
 	if ((size_t)n >= sizeof(msg->head) && msg->head.len == (uint32_t)n &&
-		(size_t)n >= fixed_length(msg->head.type)) {
-		if (msg->head.type == MSG_ATTACH ? attach_ok(&msg->attach, (size_t)n)
-						 : (size_t)n == fixed_length(msg->head.type))
-			return n;
-	}
+		(size_t)n >= fixed_length(msg->head.type) && length_ok(msg, (size_t)n))
+		return n;
 	while (*nfds)
 		close(fds[--*nfds]);
 	errno = EPROTO;
@@ -145,6 +153,19 @@ static int do_freeze(struct monitor *m, const struct msg_freeze *f, struct err *
 	return 0;
 }
 
+static int do_limit(struct monitor *m, const struct msg_limit *l, const char *text, struct err *e)
+{
+	cleanup_json json_t *resources = json_parse(text, l->text_len, e);
+	struct limits limits;
+	int rc;
+
+	if (!resources || limits_parse(resources, &limits, e))
+		return -1;
+	rc = m->exited ? 0 : confine_change(m, &limits, e) || hold(m, &limits, e) ? -1 : 0;
+	limits_release(&limits);
+	return rc;
+}
+
 static int handle(struct monitor *m, const union msg *msg, int *fds, size_t nfds, struct err *e)
 {
 	int fd;
@@ -157,7 +178,7 @@ static int handle(struct monitor *m, const union msg *msg, int *fds, size_t nfds
 	case MSG_FREEZE:
 		return do_freeze(m, &msg->freeze, e);
 	case MSG_LIMIT:
-		return hold(m, &(struct soft_limits){ msg->limit.cpu_ns, msg->limit.memory }, e);
+		return do_limit(m, &msg->limit, msg->bytes + sizeof(msg->limit), e);
 	case MSG_ATTACH:
 		if (nfds != 2)
 			return err_kind(e, ERR_INVALID, "attach needs the client's socket");

@@ -9,7 +9,8 @@
  *
  * A monitor's directory holds
  *	monitor.sock	SOCK_SEQPACKET, messages below
- *	monitor.json	{"pid", "start_time", "init_pid", "init_start_time", "started_at"}: written when it runs
+ *	monitor.json	{"pid", "start_time", "init_pid", "init_start_time", "started_at",
+ *			"cgroup"?}: written when it runs
  *	exit.json	{"exit_code", "finished_at", "oom_killed", "error"}: written, then EXITED is sent
  *	paused		there while the container's processes are stopped (freeze.c)
  * In production that is <exec-root>/<container id>/ for init and <exec-root>/<id>/exec-<exec id>/.
@@ -19,7 +20,6 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "limits/soft.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,7 +38,8 @@
  *  "seccomp": path of a compiled BPF file, or null for none (seccomp_compile())
  *  "join":    {"pid":…, "start_time":…} (exec): process whose namespaces to enter
  *  "process": OCI process object (exec)
- *  "limits":  {"cpu_ns": CPU time per second, "memory": bytes}: held by the monitor; absent or 0: none
+ *  "cgroup":  where its cgroup is to be, as cgroup_driver_describe() says; for an exec, {"path", "unit"?} of the
+ *		one that there is; absent: it gets none, and the monitor holds what it can of "linux.resources"
  *  "init":    bool		run our docker-init as PID 1
  *  "user_text": "name:group" to look up in the container's own passwd and group files, in place of
  *		process.user; null or absent: process.user holds
@@ -107,8 +108,8 @@ int monitor_signal_all(int ctl, int signo, struct err *e); /* every process of t
 
 /* Stop every process of the container, or let them go on.  Either may be so already. */
 int monitor_freeze(int ctl, bool on, struct err *e);
-/* Other limits from now on, for a container with a pid namespace of its own. */
-int monitor_limit(int ctl, const struct soft_limits *limits, struct err *e);
+/* Other limits from now on: "resources" in OCI's words.  What is not in there stays as it is. */
+int monitor_limit(int ctl, const json_t *resources, struct err *e);
 bool monitor_is_paused(int dirfd);
 /* Let go on what a paused container's dead monitor left stopped. */
 void freeze_undo(int dirfd);
@@ -120,6 +121,8 @@ int monitor_read_exit(int ctl, int dirfd, struct monitor_exit *x, struct err *e)
 /* A pidfd of the monitor itself, or -1 if it is gone.  After the end of its process it may still be
  * unmounting the root file system, which must not be mounted again before. */
 int monitor_pidfd(int dirfd);
+/* Path of its container's cgroup, to free(); NULL: it has none. */
+char *monitor_cgroup(int dirfd);
 /* Exit record of a monitor that is gone. 0, or -1 if there is none. */
 int monitor_exit_record(int dirfd, struct monitor_exit *x);
 

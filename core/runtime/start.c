@@ -41,6 +41,7 @@
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -315,6 +316,25 @@ static int exec_inside(const struct start *st, const json_t *request, struct err
 	return process_exec(root, &process, &filter, &io, e);
 }
 
+/* --- the gate ----------------------------------------------------------------------------------------- */
+
+/* Until somebody has moved us where we belong; and only then is there something to make a namespace of. */
+static int pass_gate(const struct start *st, struct err *e)
+{
+	char c;
+
+	if (st->gate && recv(st->sync, &c, 1, 0) != 1)
+		_exit(1); /* the monitor is gone, or says why itself */
+	if (st->cgroup_ns && unshare(CLONE_NEWCGROUP))
+		return err_errno(e, errno, "making a cgroup namespace");
+	return 0;
+}
+
+int start_go(const struct start *st, struct err *e)
+{
+	return send(st->sync_ours, "", 1, MSG_NOSIGNAL) == 1 ? 0 : err_set(e, errno, "starting the container's process");
+}
+
 /* --- both sides of the clone --------------------------------------------------------------------------- */
 
 __attribute__((noreturn)) static void child(const struct start *st)
@@ -327,7 +347,7 @@ __attribute__((noreturn)) static void child(const struct start *st)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	umask(0);
 	arena_for_json(REQUEST_ARENA);
-	request = json_parse(st->request, st->request_len, &e);
+	request = pass_gate(st, &e) ? NULL : json_parse(st->request, st->request_len, &e);
 	if (request && st->join_pidfd >= 0)
 		exec_inside(st, request, &e);
 	else if (request)
@@ -363,9 +383,10 @@ pid_t start_clone(const struct start *st, int *pidfd, struct err *e)
 {
 	int fd = -1;
 	struct clone_args args = {
-		.flags = st->make | CLONE_PIDFD,
+		.flags = st->make | CLONE_PIDFD | (st->cgroup >= 0 ? CLONE_INTO_CGROUP : 0ULL),
 		.pidfd = (uint64_t)(uintptr_t)&fd,
 		.exit_signal = SIGCHLD,
+		.cgroup = st->cgroup >= 0 ? (uint64_t)st->cgroup : 0,
 	};
 	pid_t pid;
 

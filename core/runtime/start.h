@@ -22,6 +22,9 @@ struct start {
 	bool tty;
 	unsigned int rows, cols; /* 0: as the terminal is made */
 	int stdio[3];		 /* the container's ends, above 2; -1: /dev/null or the terminal */
+	int cgroup;	 /* directory of the cgroup it is born into, or -1 */
+	bool gate;	 /* it waits for a byte on its socket before it goes on (start_go()) */
+	bool cgroup_ns;	 /* a cgroup namespace is to be made, of the cgroup it is in by then */
 	int sync;		 /* child's end of the socketpair that start_wait() reads */
 	int sync_ours;		 /* and the end that it must not hold: it would never see us die */
 };
@@ -35,6 +38,9 @@ struct start {
  * Return: its pid as we see it, or -1 with @e
  */
 pid_t start_clone(const struct start *st, int *pidfd, struct err *e);
+
+/* Let it go on past its gate.  0, or -1 with @e. */
+int start_go(const struct start *st, struct err *e);
 
 /**
  * start_wait() - Wait until the program runs, or why it does not
