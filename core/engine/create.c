@@ -351,6 +351,10 @@ static int place_links(struct request *r, struct err *e)
 
 	if (!json_array_size(json_arr(r->host, "Links")))
 		return 0;
+	if (strcmp(json_str(r->host, "NetworkMode", ""), "bridge")) { /* there they are the endpoint's */
+		json_set_new(r->host, "Links", json_null());
+		return 0;
+	}
 	links = links_resolve(r->en, json_arr(r->host, "Links"), e);
 	if (!links)
 		return -1;

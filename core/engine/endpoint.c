@@ -10,6 +10,7 @@
 
 #define PREFIX_OPTION NETWORK_OPTION "container_iface_prefix"
 #define IFNAME_OPTION NETWORK_OPTION "endpoint.ifname"
+#define LINK_LOCAL_MAX 16
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -108,20 +109,25 @@ static bool name_used(const struct endpoint *list, const char *name)
 }
 
 /* What the endpoint asks for, or the first of eth0, eth1, … that is free. */
-static void choose_name(struct endpoint *ep, const struct endpoint *others, const json_t *settings)
+static int choose_name(struct endpoint *ep, const struct endpoint *others, const json_t *settings,
+	struct err *e)
 {
 	const char *asked = json_str(json_obj(settings, "DriverOpts"), IFNAME_OPTION, "");
 	const char *prefix = json_str(json_obj(ep->net->doc, "Options"), PREFIX_OPTION, "eth");
 
+	if (strlen(asked) > LINK_NAME_MAX)
+		return err_set(e, 0, "failed to add an interface to sandbox as %s: numerical result out of range: a name has "
+			"at most %d bytes", asked, LINK_NAME_MAX);
 	if (*asked) {
 		snprintf(ep->ifname, sizeof(ep->ifname), "%s", asked);
-		return;
+		return 0;
 	}
 	for (int i = 0; i < 1000; i++) {
 		snprintf(ep->ifname, sizeof(ep->ifname), "%.11s%d", prefix, i);
 		if (!name_used(others, ep->ifname))
-			return;
+			return 0;
 	}
+	return err_set(e, 0, "no name is left for an interface of network %s", ep->net->name);
 }
 
 static void choose_mac(struct endpoint *ep, const json_t *settings)
@@ -132,21 +138,60 @@ static void choose_mac(struct endpoint *ep, const json_t *settings)
 	ep->mac[0] = (uint8_t)((ep->mac[0] & 0xfe) | 0x02); /* one station's, locally administered */
 }
 
-static int tie(struct engine *en, struct endpoint *ep, const struct space *space, struct err *e)
+/* The link-local addresses that are asked for, at most LINK_LOCAL_MAX. */
+static int read_link_local(const json_t *settings, struct subnet *out, size_t *n, struct err *e)
 {
-	struct network *n = ep->net;
-	struct link_veth v = {.port = ep->port, .bridge = n->bridge_index, .isolated = !n->icc,
-		.netns = space->netns, .name = ep->ifname, .mtu = n->mtu};
+	static const struct subnet v4 = {{AF_INET, {169, 254}}, 16}, v6 = {{AF_INET6, {0xfe, 0x80}}, 64};
+	const json_t *list = json_arr(json_obj(settings, "IPAMConfig"), "LinkLocalIPs"), *v;
+	size_t i;
+
+	*n = 0;
+	json_array_foreach(list, i, v) {
+		const char *text = json_string_value(v) ? json_string_value(v) : "";
+		struct inet a;
+
+		if (!*text)
+			continue;
+		if (inet_parse(span_of(text), &a) || !(subnet_contains(&v4, &a) || subnet_contains(&v6, &a)))
+			return err_set(e, 0, "invalid link local IP address: %s", text);
+		if (*n == LINK_LOCAL_MAX)
+			return err_kind(e, ERR_INVALID, "more than %d link-local addresses", LINK_LOCAL_MAX);
+		out[(*n)++] = (struct subnet){a, a.family == AF_INET ? v4.len : v6.len};
+	}
+	return 0;
+}
+
+static int attach(struct engine *en, struct endpoint *ep, const struct space *space, const struct link_veth *v,
+	struct err *e)
+{
 	int rc;
 
+	pthread_mutex_lock(&en->networks->kernel);
+	rc = link_attach(&en->networks->inside, &space->nl, v, &ep->index, e);
+	pthread_mutex_unlock(&en->networks->kernel);
+	return rc;
+}
+
+static int tie(struct engine *en, struct endpoint *ep, const json_t *settings, const struct space *space,
+	struct err *e)
+{
+	struct network *n = ep->net;
+	struct subnet extra[LINK_LOCAL_MAX];
+	struct link_veth v = {.port = ep->port, .bridge = n->bridge_index, .isolated = !n->icc,
+		.netns = space->netns, .name = ep->ifname, .mtu = n->mtu, .extra = extra};
+
+	if (read_link_local(settings, extra, &v.n_extra, e))
+		return -1;
 	snprintf(ep->port, sizeof(ep->port), "veth%.7s", ep->id);
 	memcpy(v.mac, ep->mac, sizeof(v.mac));
 	for (int f = 0; f < FAMILIES; f++)
 		v.addr[f] = (struct subnet){ep->addr[f], n->family[f].subnet.len};
-	pthread_mutex_lock(&en->networks->kernel);
-	rc = link_attach(&en->networks->inside, &space->nl, &v, &ep->index, e);
-	pthread_mutex_unlock(&en->networks->kernel);
-	return rc;
+	if (attach(en, ep, space, &v, e)) {
+		err_wrap(e, "failed to add interface %s to sandbox as %s", ep->port, ep->ifname);
+		*ep->port = 0; /* it is undone, or another's */
+		return -1;
+	}
+	return endpoint_set_sysctls(ep, settings, space->netns, e);
 }
 
 /* --- endpoints -------------------------------------------------------------------------------- */
@@ -190,12 +235,12 @@ struct endpoint *endpoint_new(struct engine *en, struct network *n, const json_t
 	if (!n->bridge_index && network_make_bridge(en, n, e))
 		goto fail;
 	choose_mac(ep, settings);
-	choose_name(ep, others, settings);
+	if (choose_name(ep, others, settings, e))
+		goto fail;
 	if (take_addresses(en, ep, settings, e))
 		goto fail;
-	if (!tie(en, ep, space, e))
+	if (!tie(en, ep, settings, space, e))
 		return ep;
-	*ep->port = 0; /* it is undone, or another's */
 fail:
 	endpoint_free(en, ep, network_remove_link);
 	return NULL;

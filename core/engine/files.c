@@ -402,7 +402,7 @@ static void make_resolv(struct engine *en, struct container *c, const json_t *ho
 	if (internal)
 		add_forwarders(b, r.servers, !own_servers);
 	buf_addf(b, "# Overrides: [%s]\n", overrides.p);
-	if (internal)
+	if (internal || ndots)
 		buf_addf(b, "# Option ndots from: %s\n",
 			!ndots ? "internal" : files_ndots_set(en, host) ? "override" : "host");
 	resolv_release(&r);

@@ -284,9 +284,11 @@ static int tell_one(struct engine *en, struct container *c, struct container *ot
 	if (!container_is_running(other))
 		return err_set(e, 0, "Cannot link to a non running container: /%s AS %s", name, link);
 	ip = address_of(en, other);
+	if (!*ip)
+		return err_set(e, 0, "container %s not attached to default bridge network", other->id);
 	if (env)
 		links_env(env, alias, link, ip, other->config);
-	if (!hosts || !*ip)
+	if (!hosts)
 		return 0;
 	buf_addf(hosts, "%s\t%s %s", ip, alias, json_str(other->config, "Hostname", ""));
 	if (strcmp(alias, name))

@@ -235,6 +235,15 @@ bool network_option(const json_t *doc, const char *key, bool def)
 	return def;
 }
 
+bool network_has_gateway(const struct network *n, int f)
+{
+	const char *key = f == V4 ? BRIDGE_OPTION "gateway_mode_ipv4" : BRIDGE_OPTION "gateway_mode_ipv6";
+
+	if (f == V4 && network_option(n->doc, BRIDGE_OPTION "inhibit_ipv4", false))
+		return false;
+	return strcmp(json_str(json_obj(n->doc, "Options"), key, ""), "isolated") != 0;
+}
+
 struct network *network_of(const json_t *doc, struct err *e)
 {
 	const json_t *own = json_obj(doc, "Coracle");

@@ -232,6 +232,16 @@ static int check_ipam_driver(const char *driver, struct err *e)
 	return err_kind(e, ERR_NOT_FOUND, "plugin \"%s\" not found", driver);
 }
 
+static int check_isolated(const json_t *request, const json_t *options, struct err *e)
+{
+	static const char *const keys[] = {BRIDGE_OPTION "gateway_mode_ipv4", BRIDGE_OPTION "gateway_mode_ipv6"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(json_str(options, keys[i], ""), "isolated") && !json_bool(request, "Internal", false))
+			return err_kind(e, ERR_INVALID, "gateway mode 'isolated' can only be used for an internal network");
+	return 0;
+}
+
 int network_check(const json_t *request, const json_t *options, struct err *e)
 {
 	const json_t *ipam = json_obj(request, "IPAM");
@@ -241,5 +251,6 @@ int network_check(const json_t *request, const json_t *options, struct err *e)
 	if (json_bool(request, "ConfigOnly", false))
 		return 0;
 	return check_driver(json_str(request, "Driver", "bridge"), options, e) ||
-		check_ipam_driver(json_str(ipam, "Driver", ""), e) || check_options(options, e) ? -1 : 0;
+		check_ipam_driver(json_str(ipam, "Driver", ""), e) || check_options(options, e) ||
+		check_isolated(request, options, e) ? -1 : 0;
 }

@@ -54,24 +54,6 @@ static bool is_on(struct container *c, const char *network)
 	return on;
 }
 
-/* Links name containers that are there. */
-static int check_links(struct engine *en, const json_t *settings, struct err *e)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_arr(settings, "Links"), i, v) {
-		const char *text = json_string_value(v);
-		cleanup_free char *ref = xstrndup(text, strcspn(text, ":"));
-		struct container *c = container_get(en, ref, e);
-
-		if (!c)
-			return -1;
-		container_put(c);
-	}
-	return 0;
-}
-
 /* --- c->networks ------------------------------------------------------------------------------ */
 
 /* Replace the settings for a network; NULL: take them out. */
@@ -102,7 +84,7 @@ static int connect_op(struct engine *en, struct container *c, struct network *n,
 	bool running = container_is_running(c);
 	cleanup_free char *name = container_name(en, c);
 
-	if (check_mode(c, n, e) || endpoint_check(n, n->name, settings, e) || check_links(en, settings, e))
+	if (check_mode(c, n, e) || endpoint_check(n, n->name, settings, e))
 		return -1;
 	if (n->config_only)
 		return err_kind(e, ERR_FORBIDDEN, "cannot create endpoint on configuration-only network");
@@ -158,18 +140,16 @@ static int find_both(struct engine *en, const char *ref, const json_t *body, con
 	ch->request = body && !json_is_null(body) ? schema_pack(schema_network_connect, body, type, e) : json_object();
 	if (!ch->request)
 		return -1;
-	ch->n = network_get(en, ref, e);
-	if (!ch->n)
-		return -1;
 	container = json_str(ch->request, "Container", "");
 	if (!*container)
 		return err_kind(e, ERR_INVALID, "invalid name or ID supplied: \"\"");
 	ch->c = container_get(en, container, e);
-	if (ch->c)
-		return 0;
-	if (json_bool(ch->request, "Force", false))
-		return err_kind(e, ERR_NOT_FOUND, "endpoint %s not found", container);
-	return -1;
+	if (!ch->c && !json_bool(ch->request, "Force", false))
+		return -1;
+	ch->n = network_get(en, ref, e);
+	if (!ch->n)
+		return -1;
+	return ch->c ? 0 : err_kind(e, ERR_NOT_FOUND, "endpoint %s not found", container);
 }
 
 int network_connect(struct engine *en, const char *ref, const json_t *body, struct err *e)

@@ -78,7 +78,7 @@ int network_make_bridge(struct engine *en, struct network *n, struct err *e)
 	}
 	hex_decode((struct span){n->id, 8}, b.mac + 2);
 	for (int f = 0; f < FAMILIES; f++)
-		if (n->family[f].on && n->family[f].gateway.family)
+		if (n->family[f].on && n->family[f].gateway.family && network_has_gateway(n, f))
 			b.addr[f] = (struct subnet){n->family[f].gateway, n->family[f].subnet.len};
 	/* Before there is a bridge that something could come from. */
 	if (is_closed(n) && close_bridge(en, n->bridge, false, e))

@@ -152,9 +152,12 @@ static int plan_family(struct engine *en, struct network *n, int f, const json_t
 	inet_parse(span_of(json_str(c, "Gateway", "")), &to->gateway);
 	inet_parse(span_of(json_str(json_obj(c, "AuxiliaryAddresses"),
 		f == V4 ? "DefaultGatewayIPv4" : "DefaultGatewayIPv6", "")), &to->via);
+	if (!to->gateway.family && !network_has_gateway(n, f))
+		goto out;
 	if (ipam_take(&n->ipam[f], to->gateway.family ? &to->gateway : NULL, &to->gateway, e))
-		return -1;
+		return to->gateway.family ? err_wrap(e, "failed to allocate gateway (%s)", json_str(c, "Gateway", "")) : -1;
 	ipam_give_back(&n->ipam[f], &to->gateway); /* network_reserve() takes it again, with the others */
+out:
 	if (c)
 		json_array_append(doc_config, (json_t *)(uintptr_t)c);
 	else
@@ -181,7 +184,7 @@ static int plan_subnets(struct engine *en, struct network *n, const json_t *requ
 		if (rc)
 			break;
 		c = json_array_get(config, json_array_size(config) - 1);
-		if (!n->family[f].asked)
+		if (!n->family[f].asked && n->family[f].gateway.family)
 			json_set_str((json_t *)(uintptr_t)c, "Gateway", inet_format(&n->family[f].gateway, text));
 		json_array_append(n->family[f].asked ? asked : chosen, (json_t *)(uintptr_t)c);
 	}

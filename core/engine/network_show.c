@@ -75,6 +75,17 @@ static void check_text(const char *text, int family, json_t *bad)
 	json_append_str(bad, why);
 }
 
+static void check_link_local(const char *text, json_t *bad)
+{
+	cleanup_free char *why = NULL;
+	struct inet a;
+
+	if (!*text || !inet_parse(span_of(text), &a))
+		return;
+	why = xasprintf("invalid link-local IP address: %s", text);
+	json_append_str(bad, why);
+}
+
 int endpoint_check(const struct network *n, const char *network, const json_t *settings, struct err *e)
 {
 	const char *v4 = json_str(json_obj(settings, "IPAMConfig"), "IPv4Address", "");
@@ -92,6 +103,9 @@ int endpoint_check(const struct network *n, const char *network, const json_t *s
 			"network-scoped alias is supported only for containers in user defined networks");
 	check_text(v4, AF_INET, bad);
 	check_text(v6, AF_INET6, bad);
+	json_array_foreach(json_arr(json_obj(settings, "IPAMConfig"), "LinkLocalIPs"), i, v)
+		check_link_local(json_string_value(v) ? json_string_value(v) : "", bad);
+	endpoint_check_sysctls(settings, bad);
 	if (n) {
 		check_in_subnet(n, V4, v4, bad);
 		check_in_subnet(n, V6, v6, bad);

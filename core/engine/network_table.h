@@ -89,6 +89,9 @@ int network_reserve(struct network *n, struct err *e);
 /* An option that is there and a truth value, or else @def. */
 bool network_option(const json_t *doc, const char *key, bool def);
 
+/* Does its bridge have an address of that family? */
+bool network_has_gateway(const struct network *n, int f);
+
 /* --- the kernel's side (network_kernel.c) --- */
 
 void network_reach_netd(struct engine *en);   /* sets en->netd, or en->no_netd */
@@ -122,6 +125,10 @@ int endpoint_parse_mac(const char *text, uint8_t mac[6]);
 
 /* Endpoint settings against a network, "invalid endpoint settings:\n…"; @n NULL: not known yet. */
 int endpoint_check(const struct network *n, const char *network, const json_t *settings, struct err *e);
+/* The option com.docker.network.endpoint.sysctls (endpoint_sysctl.c): what is wrong with it goes to the array
+ * @bad; and what it says is done. */
+void endpoint_check_sysctls(const json_t *settings, json_t *bad);
+int endpoint_set_sysctls(const struct endpoint *ep, const json_t *settings, int netns, struct err *e);
 struct endpoint *endpoint_on(const struct container *c, const char *network); /* c->lock is held */
 /* The one whose gateway is the container's, or NULL.  c->lock is held. */
 const struct endpoint *endpoint_default(const struct container *c, int family);

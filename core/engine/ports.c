@@ -212,6 +212,9 @@ static int bind_all(struct batch *b, const struct wish *w, uint16_t number, stru
 	const char *asked = *w->ip ? w->ip : b->ep->host_ip, *ips[] = {asked ? asked : "0.0.0.0", asked ? NULL : "::"};
 	size_t before = b->n, i;
 
+	if (!asked && (!b->ep->ip4 || !*b->ep->ip4)) /* an IPv6 network's ports are so, too */
+		memcpy(ips, (const char *[]){"::", NULL}, sizeof(ips));
+
 	for (i = 0; i < ARRAY_SIZE(ips) && ips[i]; i++) {
 		struct bound *at = &b->v[b->n];
 

@@ -84,7 +84,7 @@ int ipam_take(struct ipam *p, const struct inet *want, struct inet *got, struct 
 	if (want) {
 		a = *want;
 		at = find(p, &a);
-		if (is_at(p, at, &a))
+		if (is_at(p, at, &a) || is_special(p, &a))
 			return err_kind(e, ERR_FORBIDDEN, "Address already in use");
 	} else if (!lowest(p, &a, &at)) {
 		return err_set(e, 0, "no available IPv%d addresses on this network's address pools",

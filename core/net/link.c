@@ -21,15 +21,20 @@
 #include <stdio.h>
 
 #define ADDR_GEN_MODE_NONE 1 /* enum in6_addr_gen_mode of linux/if_link.h */
+#define IPV6_MTU_MIN 1280    /* RFC 8200: an interface of less has no IPv6, and refuses settings of it */
 #define ROUTE_MAIN 254	     /* RT_TABLE_MAIN */
 
 /* --- parts of messages ------------------------------------------------------------------------ */
 
 /* No link-local IPv6 address of its own. */
-static void put_no_link_local(struct nl_batch *b)
+static void put_no_link_local(struct nl_batch *b, unsigned int mtu)
 {
-	size_t spec = nl_nest(b, IFLA_AF_SPEC), inet6 = nl_nest(b, AF_INET6);
+	size_t spec, inet6;
 
+	if (mtu < IPV6_MTU_MIN)
+		return;
+	spec = nl_nest(b, IFLA_AF_SPEC);
+	inet6 = nl_nest(b, AF_INET6);
 	nl_put_u8(b, IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_MODE_NONE);
 	nl_nest_end(b, inet6);
 	nl_nest_end(b, spec);
@@ -195,7 +200,7 @@ int link_bridge_make(const struct nl *inside, const struct link_bridge *b, unsig
 		return -1;
 	set_link(&batch, *index, IFF_UP, "raising the bridge");
 	if (!has_inet6(b->addr))
-		put_no_link_local(&batch);
+		put_no_link_local(&batch, b->mtu);
 	add_addresses(&batch, b->addr, *index);
 	return send_and_release(inside, &batch, e);
 }
@@ -258,7 +263,7 @@ static int put_on_bridge(const struct nl *inside, const struct link_veth *v, str
 	nl_begin(&b, RTM_NEWLINK, 0, &head, sizeof(head), "putting the veth pair on the bridge");
 	nl_put_str(&b, IFLA_IFNAME, v->port);
 	nl_put_u32(&b, IFLA_MASTER, v->bridge);
-	put_no_link_local(&b);
+	put_no_link_local(&b, v->mtu);
 	if (v->isolated)
 		set_port(&b, v->port, (uint16_t[]){IFLA_BRPORT_ISOLATED}, 1, 1, "isolating the port of the bridge");
 	return send_and_release(inside, &b, e);
@@ -273,9 +278,11 @@ static int raise_peer(const struct nl *container, const struct link_veth *v, uns
 		return -1;
 	if (!has_inet6(v->addr)) {
 		set_link(&b, *index, 0, "keeping IPv6 off the interface");
-		put_no_link_local(&b);
+		put_no_link_local(&b, v->mtu);
 	}
 	add_addresses(&b, v->addr, *index);
+	for (size_t i = 0; i < v->n_extra; i++)
+		add_address(&b, &v->extra[i], *index);
 	set_link(&b, *index, IFF_UP, "raising the interface");
 	return send_and_release(container, &b, e);
 }

@@ -38,6 +38,8 @@ struct link_veth {
 	unsigned int mtu;
 	uint8_t mac[6];
 	struct subnet addr[2]; /* family 0: none */
+	const struct subnet *extra; /* more addresses, not the network's */
+	size_t n_extra;
 };
 
 /* Raise a new container's lo. */
