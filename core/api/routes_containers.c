@@ -334,7 +334,7 @@ static void stats_stream(struct http *h, struct container *c, bool stream)
 
 	waiter_add(c, &w);
 	while (on) {
-		stats_take(c, &now);
+		stats_take(http_engine(h), c, &now);
 		if (stream || !first) {
 			cleanup_json json_t *j = stats_show(http_engine(h), c, &before, &now, true);
 
@@ -358,7 +358,7 @@ static void stats_once(struct http *h, struct container *c, bool running)
 		http_json(h, 200, stats_show(http_engine(h), c, &none, &none, true));
 		return;
 	}
-	stats_take(c, &now);
+	stats_take(http_engine(h), c, &now);
 	j = stats_show(http_engine(h), c, &none, &now, false);
 	http_stream_begin(h, 200, "application/json");
 	http_stream_json(h, j, "\n");

@@ -3,8 +3,9 @@
  * core/engine/stats.c - what a container uses: CPU time, memory, network, disk
  *
  * Theory of operation
- *   All of it is added up over the container's processes, in the shape that Docker gives what it reads
- *   from a cgroup of version 2: that is what clients subtract and divide.
+ *   Where the container has a cgroup, that has counted (stats_cgroup.c).  What it does not know is added up
+ *   over the container's processes, in the shape that Docker gives what it reads from a cgroup of version
+ *   2: that is what clients subtract and divide.
  *	CPU	stat(5): a process's own, and that of children it has waited for.  Memory is shared, so
  *		a process counts with its share ("Pss" of smaps_rollup), or with all it has where
  *		that cannot be read.
@@ -14,6 +15,8 @@
 #include "engine/stats.h"
 #include "base/fs.h"
 #include "engine/tasks.h"
+#include "limits/cgroup.h"
+#include "runtime/runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +141,17 @@ static uint64_t read_host_ns(int procfd, int64_t tick_ns)
 
 /* --- a look --------------------------------------------------------------------------------------- */
 
-void stats_take(struct container *c, struct stats_sample *s)
+static void ask_cgroup(struct engine *en, const struct container *c, struct stats_sample *s)
+{
+	cleanup_close int dirfd = openat(en->execfd, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_free char *path = dirfd < 0 ? NULL : monitor_cgroup(dirfd);
+	cleanup_close int dir = path ? cgroup_open(path) : -1;
+
+	if (dir >= 0)
+		stats_read_cgroup(dir, s);
+}
+
+void stats_take(struct engine *en, struct container *c, struct stats_sample *s)
 {
 	cleanup_close int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_json json_t *host = container_host(c);
@@ -161,6 +174,7 @@ void stats_take(struct container *c, struct stats_sample *s)
 		add_task(s, procfd, &list[i], tick_ns, &text);
 	free(list);
 	s->networks = host_network ? NULL : read_networks(procfd, pid, &text);
+	ask_cgroup(en, c, s);
 	s->host_ns = read_host_ns(procfd, tick_ns);
 	s->read_at = clock_real_ns();
 }
@@ -168,7 +182,9 @@ void stats_take(struct container *c, struct stats_sample *s)
 void stats_release(struct stats_sample *s)
 {
 	json_decref(s->networks);
-	s->networks = NULL;
+	json_decref(s->memory_stats);
+	json_decref(s->disks);
+	s->networks = s->memory_stats = s->disks = NULL;
 }
 
 /* --- what is shown -------------------------------------------------------------------------------- */
@@ -183,8 +199,8 @@ static json_t *show_cpu(const struct stats_sample *s)
 		json_set_int(j, "system_cpu_usage", (int64_t)s->host_ns);
 		json_set_int(j, "online_cpus", sysconf(_SC_NPROCESSORS_ONLN));
 	}
-	json_set_new(j, "throttling_data", json_pack("{s:i, s:i, s:i}", "periods", 0, "throttled_periods", 0,
-		"throttled_time", 0));
+	json_set_new(j, "throttling_data", json_pack("{s:I, s:I, s:I}", "periods", (json_int_t)s->periods,
+		"throttled_periods", (json_int_t)s->throttled_periods, "throttled_time", (json_int_t)s->throttled_ns));
 	return j;
 }
 
@@ -196,7 +212,7 @@ static json_t *show_disk(const struct stats_sample *s)
 	json_t *j = json_object();
 	size_t i;
 
-	json_set_new(j, "io_service_bytes_recursive", !s->read_at ? json_null() :
+	json_set_new(j, "io_service_bytes_recursive", !s->read_at ? json_null() : s->disks ? json_incref(s->disks) :
 		json_pack("[{s:i, s:i, s:s, s:I}, {s:i, s:i, s:s, s:I}]", "major", 0, "minor", 0, "op", "read", "value",
 			(json_int_t)s->bytes_read, "major", 0, "minor", 0, "op", "write", "value",
 			(json_int_t)s->bytes_written));
@@ -213,6 +229,9 @@ static json_t *show_memory(struct container *c, const struct stats_sample *s)
 
 	if (!s->read_at)
 		return json_object();
+	if (s->memory_stats)
+		return json_pack("{s:I, s:O, s:I}", "usage", (json_int_t)s->memory, "stats", s->memory_stats, "limit",
+			(json_int_t)(s->memory_limit ? s->memory_limit : (uint64_t)machine));
 	return json_pack("{s:I, s:{s:I, s:I, s:I}, s:I}", "usage", (json_int_t)s->memory, "stats", "anon",
 		(json_int_t)s->anonymous, "file", (json_int_t)(s->memory - s->anonymous), "inactive_file",
 		(json_int_t)0, "limit", (json_int_t)(limit > 0 && limit < machine ? limit : machine));
@@ -233,6 +252,8 @@ json_t *stats_show(struct engine *en, struct container *c, const struct stats_sa
 	json_set_str(j, "preread", clock_format(before->read_at, preread));
 	json_set_new(j, "pids_stats", now->read_at ? json_pack("{s:I}", "current", (json_int_t)now->threads) :
 		json_object());
+	if (now->threads_limit)
+		json_set_int(json_obj(j, "pids_stats"), "limit", (int64_t)now->threads_limit);
 	json_set_new(j, "blkio_stats", show_disk(now));
 	json_set_int(j, "num_procs", 0);
 	json_set_new(j, "storage_stats", json_object());

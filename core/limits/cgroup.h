@@ -23,8 +23,8 @@ int cgroup_open(const char *path);
 /* Make it, and what is missing above it, with the controllers of the topmost that was there handed
  * down.  Descriptor, or -1 with @e. */
 int cgroup_make(const char *path, struct err *e);
-/* Kill who is in it or below, and remove it; wait for their end as long as that takes (@ms at most).  One
- * that is not there is success. */
+/* Kill who is in it or below, and remove it (a scope removes systemd); wait for their end as long as that
+ * takes (@ms at most).  One that is not there is success. */
 int cgroup_destroy(const char *path, int ms, struct err *e);
 
 /* Switch on, for those below it, each controller that it has itself. */

@@ -39,7 +39,7 @@ size_t dbus_put_array(struct buf *b, size_t align);
 void dbus_end_array(struct buf *b, size_t array, size_t align);
 
 struct dbus_call {
-	const char *destination; /* NULL: whoever is at the other end */
+	const char *destination; /* for the manager itself, too: without one it does not answer */
 	const char *path, *interface, *member;
 	const char *signature; /* of the body; NULL: none */
 	uint8_t flags;

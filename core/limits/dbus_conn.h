@@ -10,7 +10,7 @@
 
 struct dbus {
 	int fd;
-	bool is_bus; /* others are there too: calls need a destination, signals a match */
+	bool is_bus; /* others are there too: signals come to those who ask */
 	uint32_t serial;
 	struct buf in;
 	size_t used; /* bytes at its front that the last message took */

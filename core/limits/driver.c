@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define LEAF "coracle" /* where we are ourselves */
@@ -53,7 +54,20 @@ static char *own_base(struct err *e)
 	return own;
 }
 
-static int open_fs(struct cgroup_driver *d, struct err *e)
+/* A unit's cgroup is systemd's to change, unless the unit says "Delegate=yes": that marks it. */
+static bool is_foreign(int dir, const char *path)
+{
+	static const char *const units[] = {".service", ".scope", ".slice"};
+	size_t n = strlen(path), i;
+	char mark;
+
+	for (i = 0; i < ARRAY_SIZE(units); i++)
+		if (n > strlen(units[i]) && !strcmp(path + n - strlen(units[i]), units[i]))
+			return fgetxattr(dir, "user.delegate", &mark, 1) != 1 || mark != '1';
+	return false;
+}
+
+static int open_fs(struct cgroup_driver *d, bool asked, struct err *e)
 {
 	cleanup_free char *base = own_base(e), *leaf = NULL;
 	cleanup_close int dir = -1, inner = -1;
@@ -66,6 +80,8 @@ static int open_fs(struct cgroup_driver *d, struct err *e)
 	if (dir < 0 || faccessat(dir, "cgroup.procs", W_OK, 0) || faccessat(dir, ".", W_OK, 0) ||
 		faccessat(dir, "cgroup.subtree_control", W_OK, 0))
 		return err_set(e, errno, "the cgroup %s is not delegated to this user", base);
+	if (!asked && is_foreign(dir, base))
+		return err_set(e, 0, "the cgroup %s belongs to systemd", base);
 	leaf = xasprintf("%s/" LEAF, strcmp(base, "/") ? base : "");
 	if (mkdirat(dir, LEAF, 0755) && errno != EEXIST)
 		return err_set(e, errno, "making cgroup %s", leaf);
@@ -127,9 +143,9 @@ int cgroup_driver_open(struct cgroup_driver *d, const char *asked, struct err *e
 	if (!check_unified(&d->why)) {
 		if ((any || !strcmp(asked, "systemd")) && !open_systemd(d, &d->why))
 			return 0;
-		if (any && !open_fs(d, &fs))
+		if (any && !open_fs(d, false, &fs))
 			return 0;
-		if (!any && !strcmp(asked, "cgroupfs") && !open_fs(d, &d->why))
+		if (!any && !strcmp(asked, "cgroupfs") && !open_fs(d, true, &d->why))
 			return 0;
 	}
 	if (any)

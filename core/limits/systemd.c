@@ -10,6 +10,7 @@
 #define NAME "org.freedesktop.systemd1"
 #define PATH "/org/freedesktop/systemd1"
 #define MANAGER "org.freedesktop.systemd1.Manager"
+#define ATTEMPTS 5 /* to start a scope whose name was in use */
 #define CPU_MAX 8192 /* numbers in a list of CPUs */
 
 static const char advice[] =
@@ -239,8 +240,11 @@ static int wait_job(struct dbus *d, uint32_t serial, const char *unit, struct er
 	while (!answered || !ended) {
 		if (dbus_next(d, &m, e))
 			return -1;
-		if (m.reply_serial == serial && m.type == DBUS_ERROR)
-			return dbus_error(&m, e);
+		if (m.reply_serial == serial && m.type == DBUS_ERROR) {
+			dbus_error(&m, e);
+			e->code = span_eqs(m.error, NAME ".UnitExists") ? EEXIST : 0;
+			return -1;
+		}
 		answered |= m.reply_serial == serial && m.type == DBUS_REPLY;
 		result = job_result(&m, unit);
 		ended |= result.n > 0;
@@ -270,15 +274,38 @@ static int start_scope(struct dbus *d, const char *unit, const char *slice, cons
 	return serial ? wait_job(d, serial, unit, e) : -1;
 }
 
+/* A scope of that name that the manager has not done away with yet. */
+static int end_scope(struct dbus *d, const char *unit)
+{
+	struct dbus_call stop = manager_call("StopUnit", "ss"), reset = manager_call("ResetFailedUnit", "s");
+	cleanup_buf struct buf body = BUF_INIT, name = BUF_INIT;
+	struct dbus_message m;
+	uint32_t serial;
+	struct err e;
+
+	dbus_put_string(&body, unit);
+	dbus_put_string(&body, "replace");
+	serial = dbus_send(d, &stop, &body, &e);
+	if (!serial)
+		return -1;
+	wait_job(d, serial, unit, &e); /* an error: it has gone meanwhile */
+	dbus_put_string(&name, unit);
+	dbus_ask(d, &reset, &name, &m, &e);
+	return 0;
+}
+
 int systemd_start_scope(const char *unit, const char *slice, const char *what, pid_t pid, const struct limits *l,
 	struct err *e)
 {
 	struct dbus d;
-	int rc;
+	int rc, left;
 
 	if (open_or_advise(&d, e))
 		return err_wrap(e, "unable to start unit \"%s\"", unit);
-	rc = start_scope(&d, unit, slice, what, pid, l, e);
+	for (left = ATTEMPTS; (rc = start_scope(&d, unit, slice, what, pid, l, e)) && e->code == EEXIST && left; left--) {
+		if (end_scope(&d, unit))
+			break;
+	}
 	dbus_close(&d);
 	return rc ? err_wrap(e, "unable to start unit \"%s\" in %s", unit, slice) : 0;
 }
