@@ -44,7 +44,7 @@ int preflight_user(struct err *e)
 void preflight_environment(struct config *c)
 {
 	static const char *const later[] = {"STATE_DIR", "NET", "MTU", "PORT_DRIVER",
-		"SLIRP4NETNS_SANDBOX", "SLIRP4NETNS_SECCOMP", "DISABLE_HOST_LOOPBACK", "DETACH_NETNS"};
+		"SLIRP4NETNS_SANDBOX", "SLIRP4NETNS_SECCOMP", "DETACH_NETNS"};
 	const char *flags = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS");
 	size_t i;
 

@@ -160,15 +160,37 @@ static int forbid_forwarding(void *arg, struct err *e)
 	return c == '0' || pwrite(fd, "0", 1, 0) == 1 ? 0 : err_set(e, errno, "writing %s", path);
 }
 
+/* Containers reach the host's loopback where dockerd-rootless.sh's variable says so, at the addresses it
+ * has behind slirp4netns.  A netd of before may have been told otherwise. */
+static void tell_loopback(struct engine *en)
+{
+	const char *disable = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_DISABLE_HOST_LOOPBACK");
+	bool reach = disable && !strcmp(disable, "false");
+	json_t *args = reach ? json_pack("{s:s, s:s}", "ip4", "10.0.2.2", "ip6", "fd00::2") : json_object();
+	struct err e;
+
+	if (netd_call(en->netd, "relay.loopback", args, NULL, 0, NULL, &e) && reach)
+		log_err(&e, "letting containers reach the host's loopback");
+}
+
+/* A netd that was started again knows nothing. */
+static void replay(void *arg)
+{
+	tell_loopback(arg);
+	sandboxes_replay(arg);
+}
+
 void network_reach_netd(struct engine *en)
 {
 	struct err *e = &en->no_netd;
 
-	en->netd = netd_open(en->execfd, sandboxes_replay, en, e);
+	en->netd = netd_open(en->execfd, replay, en, e);
 	if (en->netd && (netns_run(netd_netns(en->netd), forbid_forwarding, NULL, e) ||
 				nl_open(&en->networks->inside, netd_netns(en->netd), NETLINK_ROUTE, e)))
 		en->netd = NULL; /* its thread lives on, without harm */
-	if (!en->netd)
+	if (en->netd)
+		tell_loopback(en);
+	else
 		log_err(e, "there is no network for containers but the host's");
 }
 

@@ -7,32 +7,13 @@
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { skip "published ports" "network namespaces for host and peer need root"; exit 77; }
 
-host=coracle-ph$$ peer=coracle-pp$$
-at_exit 'ip netns del $host; ip netns del $peer'
-netns() { # NAME DEVICE NUMBER
-	ip -n "$1" addr add "198.51.100.$3/24" dev "$2"
-	ip -n "$1" addr add "2001:db8::$3/64" dev "$2" nodad
-	ip -n "$1" link set lo up
-	ip -n "$1" link set "$2" up
-}
-ip netns add $host && ip netns add $peer && ip link add h0 netns $host type veth peer name p0 netns $peer || exit 1
-netns $host h0 1
-netns $peer p0 2
-user_network=(nsenter "--net=/run/netns/$host")
+. "$top/tests/lib/port_net.sh"
+port_net_up || exit 1
 cp "$top"/tests/lib/port_{box,client,dns}.py "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
 
-in_peer() { nsenter "--net=/run/netns/$peer" "$@"; }
 client() { in_peer python3 "$TEST_TMP/bin/port_client.py" "$@"; }
 local_client() { as_user python3 "$TEST_TMP/bin/port_client.py" "$@"; }
 inspect() { docker inspect -f "$2" "$1"; }
-await() { # CMD...
-	local n=100
-	until "$@" >/dev/null 2>&1; do
-		n=$((n - 1))
-		[ $n != 0 ] || return 1
-		sleep 0.1
-	done
-}
 # A container that has the machine's programs, and the services of port_box.py.
 box() { # NAME FLAG...
 	local name=$1
