@@ -9,6 +9,7 @@
 #include "engine/limits.h"
 #include "base/clock.h"
 #include "limits/cgroup.h"
+#include "ns/cage.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -117,6 +118,15 @@ json_t *limits_resources(const json_t *host)
 	return j;
 }
 
+int64_t limits_cage(const struct cgroup_driver *d, const json_t *host)
+{
+	int64_t pids = json_int(host, "PidsLimit", 0);
+
+	if (d->controllers & CONTROL_PIDS || pids <= 0 || *json_str(host, "PidMode", "") || !cage_possible())
+		return 0;
+	return pids;
+}
+
 /* --- what the user should know -------------------------------------------------------------------------- */
 
 static void warn(json_t *warnings, const char *what, const char *how, const char *why, const char *so)
@@ -164,6 +174,8 @@ static void warn_of_rest(const struct cgroup_driver *d, const json_t *host, json
 	for (i = 0; i < ARRAY_SIZE(not_held); i++) {
 		cleanup_free char *why = reason(d, not_held[i].controller);
 
+		if (not_held[i].controller == CONTROL_PIDS && limits_cage(d, host))
+			continue;
 		if (!(d->controllers & not_held[i].controller) && is_asked(host, not_held[i].key))
 			warn(warnings, not_held[i].name, "is not held", why, "");
 	}

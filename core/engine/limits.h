@@ -14,6 +14,9 @@ const char *limits_driver_asked(const json_t *exec_opts);
 /* "resources" in the words of the OCI runtime-spec; new reference. */
 json_t *limits_resources(const json_t *host);
 
+/* How many processes are to be held to by a user namespace (ns/cage.h), as no controller does; 0: not. */
+int64_t limits_cage(const struct cgroup_driver *d, const json_t *host);
+
 /* Append what the user should know about the limits asked for. */
 void limits_warn(const struct cgroup_driver *d, const json_t *host, json_t *warnings);
 /* And about limits in general here, for `docker info`. */

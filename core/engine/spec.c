@@ -12,6 +12,7 @@
 #include "engine/limits.h"
 #include "engine/links.h"
 #include "engine/validate.h"
+#include "ns/cage.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -278,6 +279,11 @@ static json_t *namespaces(struct start *s)
 		cleanup_free char *path = xasprintf("%s/%s/netns", s->en->config.exec_root, s->c->id);
 
 		json_array_append_new(list, json_pack("{s:s, s:s}", "type", "network", "path", path));
+	}
+	if (cage_owner(s->dirfd) >= 0) {
+		cleanup_free char *path = xasprintf("%s/%s/userns", s->en->config.exec_root, s->c->id);
+
+		json_array_append_new(list, json_pack("{s:s, s:s}", "type", "user", "path", path));
 	}
 	if (strcmp(json_str(s->host, "PidMode", ""), "host"))
 		add_ns(list, "pid", s->pid, "pid");

@@ -72,11 +72,12 @@ static void unmount(const char *at)
 
 void runtime_dir_unmount(struct engine *en, const char *id)
 {
-	cleanup_free char *dir = own_place(en, id, ""), *netns = xasprintf("%s/%s/netns", en->config.exec_root, id);
+	cleanup_free char *dir = own_place(en, id, ""), *netns = xasprintf("%s/%s/netns", en->config.exec_root, id), *userns = xasprintf("%s/%s/userns", en->config.exec_root, id);
 	cleanup_closedir DIR *d = opendir(dir);
 	struct dirent *de;
 
 	unmount(netns);
+	unmount(userns);
 	while (d && (de = readdir(d))) {
 		cleanup_free char *at = xasprintf("%s%s", dir, de->d_name);
 

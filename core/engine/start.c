@@ -26,6 +26,7 @@
 #include "engine/spec.h"
 #include "engine/validate.h"
 #include "engine/volume.h"
+#include "ns/cage.h"
 #include "engine/watch.h"
 
 #include <errno.h>
@@ -253,12 +254,53 @@ static int run(struct start *s, const json_t *request, struct monitor_info *info
 
 /* --- start ------------------------------------------------------------------------------------ */
 
+/* An owner that no container has whose cage is still there. */
+static int free_owner(struct engine *en)
+{
+	static bool used[CAGES_MAX]; /* by whoever holds the lock */
+	cleanup_closedir DIR *d = NULL;
+	struct dirent *de;
+	int fd = openat(en->execfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), i;
+
+	memset(used, 0, sizeof(used));
+	d = fd < 0 ? NULL : fdopendir(fd);
+	while (d && (de = readdir(d))) {
+		cleanup_close int dir = is_hex64(de->d_name) ? openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+		int owner = dir < 0 ? -1 : cage_owner(dir);
+
+		if (owner >= 0)
+			used[owner] = true;
+	}
+	for (i = 0; i < CAGES_MAX && used[i]; i++)
+		;
+	return i < CAGES_MAX ? i : -1;
+}
+
+/* A user namespace with a limit for tasks, where no cgroup has it. */
+static int make_cage(struct start *s, struct err *e)
+{
+	static pthread_mutex_t owners = PTHREAD_MUTEX_INITIALIZER;
+	int64_t tasks = limits_cage(&s->en->cgroups, s->host);
+	int owner, rc;
+
+	if (!tasks)
+		return 0;
+	pthread_mutex_lock(&owners);
+	owner = free_owner(s->en);
+	if (owner < 0)
+		rc = err_set(e, 0, "more than %d containers with --pids-limit", CAGES_MAX);
+	else
+		rc = cage_make(s->dirfd, (unsigned int)owner, (uint64_t)tasks, !s->net && !spec_host_network(s), e);
+	pthread_mutex_unlock(&owners);
+	return rc ? err_wrap(e, "--pids-limit") : 0;
+}
+
 /* Everything up to a running process; its control descriptor. */
 static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
 {
 	cleanup_json json_t *spec = NULL, *request = NULL;
 
-	if (spec_peers(s, e) || make_dir(s, e) || (!s->net && sandbox_open(s, e)) || spec_files(s, e) || spec_check(s, e))
+	if (spec_peers(s, e) || make_dir(s, e) || make_cage(s, e) || (!s->net && sandbox_open(s, e)) || spec_files(s, e) || spec_check(s, e))
 		return -1;
 	spec = spec_build(s, e);
 	request = spec ? make_request(s, spec, e) : NULL;

@@ -157,11 +157,11 @@ static json_t *make_settings(const json_t *request, struct err *e)
 {
 	const json_t *spec = json_obj(request, "spec"), *size = json_arr(request, "console_size");
 	json_t *s = json_object();
-	const char *pid_ns = "";
+	const char *pid_ns = "", *user_ns = "";
 	uint64_t make = 0;
 
 	copy_members(s, request);
-	if (spec && spec_namespaces(spec, &make, &pid_ns, e)) {
+	if (spec && spec_namespaces(spec, &make, &pid_ns, &user_ns, e)) {
 		json_decref(s);
 		return NULL;
 	}
@@ -169,6 +169,8 @@ static json_t *make_settings(const json_t *request, struct err *e)
 		json_object_set(s, "resources", json_path(spec, "linux", "resources", NULL));
 	json_set_int(s, "make", (int64_t)make);
 	json_set_str(s, "pid_ns", pid_ns);
+	if (*user_ns) /* then the others are entered first, by a process that is not in it yet */
+		json_set_new(s, "linux", json_pack("{s:O}", "namespaces", json_path(spec, "linux", "namespaces", NULL)));
 	json_set_int(s, "rows", json_integer_value(json_array_get(size, 0)) & 0xffff);
 	json_set_int(s, "cols", json_integer_value(json_array_get(size, 1)) & 0xffff);
 	return s;

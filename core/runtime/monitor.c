@@ -325,6 +325,7 @@ static int start(struct monitor *m, char *room, struct err *e)
 		return -1;
 	show_id(room, json_str(j, "id", ""));
 	st.pid_ns = json_str(j, "pid_ns", "");
+	st.enter = json_obj(j, "linux");
 	m->children_elsewhere = m->is_exec || *st.pid_ns;
 	st.request = r.text + r.settings_len;
 	st.request_len = r.request_len;

@@ -316,7 +316,7 @@ static int namespace_flag(const char *type)
 	return 0;
 }
 
-static int parse_namespaces(const json_t *o, struct spec *s, struct err *e)
+int spec_parse_namespaces(const json_t *o, struct spec *s, struct err *e)
 {
 	const char *type, *path;
 	json_t *list, *v;
@@ -331,8 +331,10 @@ static int parse_namespaces(const json_t *o, struct spec *s, struct err *e)
 
 		if (get_text(v, "type", &type, e) || get_text(v, "path", &path, e))
 			return err_wrap(e, "namespaces");
-		if (!strcmp(type, "user")) /* the engine's, which we are in */
+		if (!strcmp(type, "user")) { /* entered before all others; else the engine's, which we are in */
+			s->user_ns = path;
 			continue;
+		}
 		flag = namespace_flag(type);
 		if (!flag)
 			return err_kind(e, ERR_INVALID, "unknown namespace type '%s'", type);
@@ -344,15 +346,17 @@ static int parse_namespaces(const json_t *o, struct spec *s, struct err *e)
 	return 0;
 }
 
-int spec_namespaces(const json_t *config, uint64_t *make, const char **pid_path, struct err *e)
+int spec_namespaces(const json_t *config, uint64_t *make, const char **pid_path, const char **user_path,
+	struct err *e)
 {
 	json_t *lin = json_object_get(config, "linux");
 	struct spec s = { 0 };
-	int rc = parse_namespaces(lin, &s, e);
+	int rc = spec_parse_namespaces(lin, &s, e);
 	size_t i;
 
 	*make = s.new_namespaces;
 	*pid_path = "";
+	*user_path = s.user_ns ? s.user_ns : "";
 	for (i = 0; i < s.n_joins; i++) {
 		if (s.joins[i].flag == CLONE_NEWPID)
 			*pid_path = s.joins[i].path;
@@ -447,7 +451,7 @@ static int parse_personality(const json_t *o, struct spec *s, struct err *e)
 
 static int parse_linux(const json_t *o, struct spec *s, struct err *e)
 {
-	if (parse_namespaces(o, s, e) || parse_devices(o, s, e) || parse_sysctls(o, s, e) ||
+	if (spec_parse_namespaces(o, s, e) || parse_devices(o, s, e) || parse_sysctls(o, s, e) ||
 		parse_propagation(o, s, e) || parse_personality(o, s, e) ||
 		get_strv(o, "maskedPaths", &s->masked_paths, e) ||
 		get_strv(o, "readonlyPaths", &s->readonly_paths, e))

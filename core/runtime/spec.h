@@ -76,6 +76,7 @@ struct spec {
 	size_t n_mounts;
 	uint64_t new_namespaces; /* CLONE_NEW… of those to make */
 	struct spec_ns *joins;   /* those to enter */
+	const char *user_ns;	 /* path of the user namespace to enter, or NULL or "": none */
 	size_t n_joins;
 	struct spec_device *devices;
 	size_t n_devices;
@@ -94,7 +95,10 @@ void spec_release(struct spec *s);
 int spec_process_parse(const json_t *process, struct spec_process *p, struct err *e);
 void spec_process_release(struct spec_process *p);
 
-/* Only the namespaces: flags to make, and the path of the pid namespace to enter ("" if none). */
-int spec_namespaces(const json_t *config, uint64_t *make, const char **pid_path, struct err *e);
+/* Only the namespaces: flags to make, and the paths of the pid and user namespace to enter ("" if none). */
+int spec_namespaces(const json_t *config, uint64_t *make, const char **pid_path, const char **user_path,
+	struct err *e);
+/* Those to enter, of an OCI "namespaces" array: s->joins, s->new_namespaces, s->user_ns.  free() s->joins. */
+int spec_parse_namespaces(const json_t *linux_part, struct spec *s, struct err *e);
 
 #endif

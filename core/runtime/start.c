@@ -44,10 +44,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define INIT_PATH "/sbin/docker-init"
+#define BETWEEN_STACK (256 << 10) /* touched as far as it is used: the child goes on on it */
 #define REQUEST_ARENA (128 << 10) /* what Docker's specs take once parsed, and some */
 
 /* --- steps of a container ---------------------------------------------------------------------- */
@@ -239,7 +241,7 @@ static int container(const struct start *st, const json_t *request, struct err *
 		return -1;
 	user_wishes(request, &s.process);
 	new_session();
-	if (join_namespaces(&s, e) || name_host(&s, e))
+	if ((!st->enter && join_namespaces(&s, e)) || name_host(&s, e))
 		return -1;
 	if (s.new_namespaces & CLONE_NEWNET && rootfs_loopback_up(e))
 		return -1;
@@ -268,8 +270,8 @@ static const struct {
 	const char *name;
 	int flag;
 } kinds[] = {
-	{ "mnt", CLONE_NEWNS }, { "net", CLONE_NEWNET }, { "ipc", CLONE_NEWIPC },
-	{ "uts", CLONE_NEWUTS }, { "cgroup", CLONE_NEWCGROUP },
+	{ "user", CLONE_NEWUSER }, { "mnt", CLONE_NEWNS }, { "net", CLONE_NEWNET },
+	{ "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS }, { "cgroup", CLONE_NEWCGROUP },
 };
 
 /* Those namespaces of @pid that are not ours already. */
@@ -379,24 +381,89 @@ static int choose_pid_ns(const struct start *st, struct err *e)
 	return 0;
 }
 
+/* Make the process.  Its pid; -1 and errno. */
+static pid_t clone_child(const struct start *st, uint64_t flags, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = flags | st->make | CLONE_PIDFD | (st->cgroup >= 0 ? CLONE_INTO_CGROUP : 0ULL),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
+		.cgroup = st->cgroup >= 0 ? (uint64_t)st->cgroup : 0,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	if (!pid)
+		child(st);
+	return pid;
+}
+
+/* What the process in between leaves us. */
+struct between {
+	const struct start *st;
+	pid_t pid;
+	int pidfd, code;
+	struct err e;
+};
+
+static int enter_all(const struct start *st, struct err *e)
+{
+	struct spec s = { 0 };
+	int fd, rc;
+
+	if (spec_parse_namespaces(st->enter, &s, e))
+		return -1;
+	rc = join_namespaces(&s, e);
+	fd = rc ? -1 : open(s.user_ns, O_RDONLY | O_CLOEXEC);
+	if (!rc && (fd < 0 || setns(fd, CLONE_NEWUSER)))
+		rc = err_errno(e, errno, "joining namespace %s", s.user_ns);
+	fd_close(&fd);
+	free(s.joins);
+	return rc;
+}
+
+/* In our memory and descriptor table, while we wait.  The process that it makes is our child all the same. */
+static int between(void *arg)
+{
+	struct between *b = arg;
+
+	if (enter_all(b->st, &b->e))
+		return 1;
+	b->pid = clone_child(b->st, CLONE_PARENT, &b->pidfd);
+	b->code = errno;
+	return 0;
+}
+
+/* A process of a user namespace that we are not in: it is made by one that has entered that, and from
+ * there nobody comes back. */
+static pid_t clone_below(const struct start *st, int *pidfd, struct err *e)
+{
+	static _Alignas(16) char stack[BETWEEN_STACK];
+	struct between b = { .st = st, .pid = -1, .pidfd = -1, .e = ERR_INIT };
+	pid_t pid = clone(between, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &b);
+
+	if (pid < 0)
+		return err_errno(e, errno, "unable to start container process: clone");
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	*pidfd = b.pidfd;
+	errno = b.code;
+	if (b.pid < 0 && *b.e.msg)
+		*e = b.e;
+	else if (b.pid < 0)
+		err_errno(e, errno, "unable to start container process: clone");
+	return b.pid;
+}
+
 pid_t start_clone(const struct start *st, int *pidfd, struct err *e)
 {
 	int fd = -1;
-	struct clone_args args = {
-		.flags = st->make | CLONE_PIDFD | (st->cgroup >= 0 ? CLONE_INTO_CGROUP : 0ULL),
-		.pidfd = (uint64_t)(uintptr_t)&fd,
-		.exit_signal = SIGCHLD,
-		.cgroup = st->cgroup >= 0 ? (uint64_t)st->cgroup : 0,
-	};
 	pid_t pid;
 
 	if (choose_pid_ns(st, e))
 		return -1;
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (!pid)
-		child(st);
+	pid = st->enter ? clone_below(st, &fd, e) : clone_child(st, 0, &fd);
 	if (pid < 0)
-		return err_errno(e, errno, "unable to start container process: clone");
+		return st->enter ? -1 : err_errno(e, errno, "unable to start container process: clone");
 	*pidfd = fd;
 	return pid;
 }

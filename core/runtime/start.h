@@ -6,6 +6,7 @@
 #define RUNTIME_START_H
 
 #include "base/err.h"
+#include "base/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,8 @@ struct start {
 	size_t request_len;
 	uint64_t make;	   /* CLONE_NEW… for the new process */
 	const char *pid_ns; /* path of the pid namespace it is born into, "" for ours or a new one */
+	const json_t *enter; /* what has the "namespaces" to be entered before the process is made, the user
+			      * namespace last; NULL: the process does that itself */
 	int join_pidfd;	   /* exec: the process whose namespaces it enters; else -1 */
 	pid_t join_pid;
 	bool tty;

@@ -24,6 +24,52 @@ check_has "memory: an event" "container oom" docker events --since "$since" --un
 check_status "memory: within its limit" 0 docker run --rm --network none -m 64m bb sh -c 'x=$(head -c 1000000 /dev/zero | tr "\0" x); echo ${#x}'
 check_has "memory: too small a limit" "Minimum memory limit allowed is 6MB" docker run --rm -m 1m bb true
 
+# The well-known demonstration: the rows end at the limit, not at the machine's memory.
+hog=$top/build/out/obj/probe_hog
+cp "$hog" "$TEST_TMP/bin/hog"
+run docker run --name rows --network none -m 32m -v "$TEST_TMP/bin/hog:/bin/hog:ro" bb hog rows
+rows=$(grep -c '^row' <<<"$out")
+if [ "$rows" -gt 8 ] && [ "$rows" -le 64 ]; then ok "memory: filled row by row up to the limit"; else not_ok "memory: filled row by row up to the limit" "$rows rows of 1 MiB"; fi
+check_out "memory: rows, OOMKilled" true inspect rows '{{.State.OOMKilled}}'
+check_out "memory: rows, exit code" 137 inspect rows '{{.State.ExitCode}}'
+docker rm rows >/dev/null
+
+# --- processes ------------------------------------------------------------------------------------------
+# By a user namespace of the container's own: the kernel counts, so never more.
+members() { # CONTAINER: the most tasks that it was seen with in 2 s
+	python3 - "$(inspect "$1" '{{.State.Pid}}')" <<-'END'
+		import glob, os, sys, time
+		ns = os.readlink("/proc/%s/ns/pid" % sys.argv[1])
+		most, end = 0, time.time() + 2
+		while time.time() < end:
+		    n = 0
+		    for p in glob.glob("/proc/[0-9]*"):
+		        try:
+		            n += os.readlink(p + "/ns/pid") == ns
+		        except OSError:
+		            pass
+		    most = max(most, n)
+		print(most)
+	END
+}
+check "pids: a fork bomb" docker run -d --name bomb --network none --pids-limit 100 -v "$TEST_TMP/bin/hog:/bin/hog:ro" bb hog bomb
+most=$(members bomb)
+if [ "$most" -ge 90 ] && [ "$most" -le 100 ]; then ok "pids: it has 100 processes and never more"; else not_ok "pids: it has 100 processes and never more" "$most"; fi
+check_fails "pids: exec does not go around it" docker exec bomb sh -c 'true | true | true'
+check_out "pids: another container is not in its way" hello docker run --rm --network none --pids-limit 5 bb echo hello
+check "pids: kill" docker kill bomb
+check "pids: rm" docker rm bomb
+check_out "pids: ids are as they are without" "0 1 65536" docker run --rm --network none --pids-limit 50 bb sh -c 'set -- $(cat /proc/self/uid_map); echo $1 $4 $6'
+check_has "pids: root of the container rules its network" "1 packets received" docker run --rm --pids-limit 50 bb ping -c 1 127.0.0.1
+check_has "pids: with the network of another" "LOOPBACK" docker run --rm --pids-limit 50 --network host bb ip link
+check_has "pids: privileged, it may mount" "tmpfs on /tmp" docker run --rm --privileged --network none --pids-limit 50 bb sh -c 'mkdir -p /tmp; mount -t tmpfs tmpfs /tmp && mount'
+gone() {
+	local end=$((SECONDS + 10))
+	while [ $SECONDS -lt $end ]; do [ -n "$(find "$xdg/docker" -name userns 2>/dev/null)" ] || return 0; done
+	return 1
+}
+check "pids: nothing is left of it" gone
+
 # --- CPU ------------------------------------------------------------------------------------------------
 # The last line of "times" is the CPU time of a shell's children: "0m0.520s 0m0.110s".
 turn='t=$(($(date +%s) + 2)); (while [ $(date +%s) -lt $t ]; do :; done); times'
@@ -33,7 +79,8 @@ used=$(hundredths "$out")
 if [ "${used:-999}" -ge 1 ] && [ "${used:-999}" -le 90 ]; then ok "cpu: 0.2 of a CPU for 2 to 3 seconds"; else not_ok "cpu: 0.2 of a CPU for 2 to 3 seconds" "$used hundredths: $out"; fi
 check_has "cpu: the limit is said to be soft" "The CPU limit is soft" echo "$out"
 check_has "cpu: docker info says so" "Limits are soft" docker info
-check_has "what is not held is named" "--pids-limit is not held" docker run --rm --network none --pids-limit 100 bb true
+check_has "what is not held is named" "--cpu-shares is not held" docker run --rm --network none --cpu-shares 100 bb true
+check_has "what is not held is named: pids without a namespace of their own" "--pids-limit is not held" docker run --rm --network none --pid host --pids-limit 100 bb true
 
 # Nobody is left stopped: not by the end of a limit, nor of the engine.
 check "update: a container without limits" docker run -d --name spin --network none bb sh -c 'while :; do :; done'
