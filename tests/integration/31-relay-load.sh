@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The relay under load, without an engine: ten thousand connections at once, thousands one after the
+# other, a thousand UDP flows; and nothing of it is left in netd.
+#   LOAD_SECONDS=N   a thousand connections for each of so many seconds (5)
+# test: together time=300
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { skip "the relay under load" "machine: network namespaces for host and peer need root"; exit 77; }
+. "$top/tests/lib/relay_net.sh"
+: "${LOAD_SECONDS:=5}"
+flows=10000 memory_kb=65536
+at_exit relay_down
+if ! ulimit -n 65536 2>/dev/null; then # two descriptors for a connection
+	ulimit -n "$(ulimit -Hn)"
+	flows=$(($(ulimit -n) / 2 - 400))
+fi
+if ! relay_up; then
+	not_ok "netd, host, peer and container are up" "$(cat "$exec_root/netd.log" 2>&1)"
+	exit 1
+fi
+cp "$top/tests/lib/relay_load.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP/bin/relay_load.py"
+load() { in_box python3 "$TEST_TMP/bin/relay_load.py" "$@"; }
+exec {up}< <(in_peer python3 "$TEST_TMP/bin/relay_load.py" peer 7000)
+read -rt 20 -u "$up" line
+
+# Each connection leaves a port in TIME-WAIT for a minute, in the container and on the host, as without us.
+for where in in_box "ip netns exec $relay_host"; do $where sh -c 'echo "1024 65535" >/proc/sys/net/ipv4/ip_local_port_range'; done
+
+info() { netd_ask '{"op": "info"}' | python3 -c "import json, sys; print(json.load(sys.stdin)['relay']['$1'])"; }
+descriptors() { ls "/proc/$netd_pid/fd" | wc -l; }
+memory() { awk '/^Pss:/ { print $2 }' "/proc/$netd_pid/smaps_rollup"; }
+# What the kernel has for netd on both sides, but for TIME-WAIT: nobody's.
+sockets() { { ip netns exec "$relay_host" ss -Htanu; in_inside ss -Htanu; } | grep -vc TIME-WAIT; }
+rules() { in_inside nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'; }
+settled() { # CMD WANT: soon
+	local end=$((SECONDS + 60)) is
+	until is=$($1); [ "$is" = "$2" ]; do
+		[ $SECONDS -lt $end ] || { echo "$1: $is, want $2"; return 1; }
+		sleep 0.2
+	done
+}
+tcp_flows() { info tcp_flows; }
+udp_flows() { info udp_flows; }
+
+load rate 7000 100 >/dev/null 2>&1 # so that the workers have what they keep
+settled tcp_flows 0
+fds=$(descriptors) socks=$(sockets) nft=$(rules)
+
+# --- many at once ---------------------------------------------------------------------------------------
+coproc HOLD { load flows 7000 "$flows" 2>&1; }
+hold_out=${HOLD[0]} hold_in=${HOLD[1]}
+read -rt 120 -u "$hold_out" line
+check_out "$flows connections at once" "$flows connections" echo "$line"
+check_out "are as many flows" "$flows" tcp_flows
+now=$(memory)
+if [ "$now" -le $memory_kb ]; then ok "within 64 MB"; else not_ok "within 64 MB" "$now kB"; fi
+echo "netd has $now kB and $(descriptors) descriptors"
+echo >&"$hold_in"
+read -rt 120 -u "$hold_out" line
+check_out "all of them are alive" "$flows echoes" echo "$line"
+now=$(memory)
+if [ "$now" -le $memory_kb ]; then ok "within 64 MB, still"; else not_ok "within 64 MB, still" "$now kB"; fi
+echo >&"$hold_in"
+read -rt 120 -u "$hold_out" line
+check "closed, they are gone" settled tcp_flows 0
+
+# --- datagrams: these are to expire while the rest runs ------------------------------------------------
+check_out "1000 UDP flows at once, each of the largest datagrams" "1000 flows" load datagrams 7000 1000
+check_out "are 1000 flows" 1000 udp_flows
+
+# --- one after the other ---------------------------------------------------------------------------------
+run load rate 7000 $((1000 * LOAD_SECONDS))
+echo "$out"
+check_has "$((1000 * LOAD_SECONDS)) connections one after the other" "$((1000 * LOAD_SECONDS)) connections" echo "$out"
+
+# --- nothing is left ----------------------------------------------------------------------------------------
+check "no connection is left" settled tcp_flows 0
+check "UDP flows that are idle expire" settled udp_flows 0
+check "no descriptor is left" settled descriptors "$fds"
+check "no socket is left" settled sockets "$socks"
+check_out "rules and sets are as before" "$nft" rules
+echo "netd has $(memory) kB"
