@@ -258,6 +258,11 @@ static int setup_sysctls(struct err *e)
 		{"net/ipv4/conf/all/rp_filter", "0", true},
 		{"net/ipv4/conf/default/rp_filter", "0", true},
 		{"net/ipv4/conf/lo/accept_local", "1", true},
+		/* On the way between a container and us nothing is ever lost or late: pacing (bbr's timers) and
+		 * buffers of megabytes, which leave the CPU's caches, only cost. */
+		{"net/ipv4/tcp_congestion_control", "reno", false},
+		{"net/ipv4/tcp_rmem", "4096 131072 524288", false},
+		{"net/ipv4/tcp_wmem", "4096 131072 524288", false},
 		/* A client's port may be any. */
 		{"net/ipv4/ip_unprivileged_port_start", "0", false},
 		/* Else bridged packets pass the rules twice, and lose the socket that TPROXY gave them. */

@@ -30,6 +30,7 @@
 
 #define PIPE_BYTES (256 * 1024) /* wished for; a user's pipe-user-pages-soft may give less */
 #define ROUNDS 8
+#define UNSENT_BYTES (128 * 1024) /* of a socket: more of it would only grow old and leave the caches */
 
 /* --- pipes -------------------------------------------------------------------------------------- */
 
@@ -228,10 +229,11 @@ static void end_ready(struct watch *w, uint32_t events)
 
 static void end_init(struct splice_end *e, struct splice *s, struct splice_end *other, int fd)
 {
-	int on = 1;
+	int on = 1, unsent = UNSENT_BYTES;
 
 	*e = (struct splice_end){.w = {.fd = fd, .ready = end_ready}, .splice = s, .other = other, .pipe = {-1, -1}};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* the sender has decided what to wait for */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)); /* a peer that vanished is noticed */
 }
 

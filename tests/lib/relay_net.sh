@@ -49,6 +49,7 @@ box_make() { # prints the pid of a process in the new container
 	ip link add v0 type veth peer name eth0 netns $pid
 	ip link set v0 master br0 up
 	nsenter -t $pid -n sh -ec 'ip link set lo up
+		echo reno >/proc/sys/net/ipv4/tcp_congestion_control # as the engine does
 		ip addr add 172.17.0.2/16 dev eth0; ip -6 addr add fd00:17::2/64 dev eth0 nodad
 		ip link set eth0 up; ip route add default via 172.17.0.1; ip -6 route add default via fd00:17::1'
 	echo $pid
