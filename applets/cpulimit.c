@@ -263,6 +263,8 @@ static int look(struct limited *l, uint64_t *used)
 		*used += used_by(l, &one);
 		if (is_meant(l, &one) && one.state != 'Z')
 			m->list[kept++] = one;
+		else
+			member_close(&one);
 	}
 	m->n = kept;
 	return kept ? 0 : -1;

@@ -8,6 +8,9 @@
  *   (/proc would list the whole machine, and say of nobody whose he is.)  cpulimit has /proc, and
  *   keeps the tree below one process.
  *
+ *   What is open stays open from one look to the next: then a look is one pread(2) for each process, and
+ *   a signal one system call.
+ *
  *   The directory /proc/PID is a descriptor for exactly that process: pidfd_send_signal(2) takes it
  *   for a pidfd, and a file opened below it fails once the process has gone.
  *
@@ -27,6 +30,7 @@
 #include <unistd.h>
 
 #define STAT_MAX 1024	/* bytes of /proc/PID/stat: 52 numbers and a name of 15 */
+#define KEPT_MAX 128	/* processes whose files are kept open */
 #define CHILDREN_MAX (1 << 20) /* bytes of a list of children */
 
 /* Fields of proc_pid_stat(5), counted from the state. */
@@ -74,24 +78,39 @@ static int open_process(int procfd, pid_t pid)
 	return openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int read_member(int dirfd, struct member *m)
+static int read_stat(int fd, struct member *m)
 {
-	cleanup_close int fd = openat(dirfd, "stat", O_RDONLY | O_CLOEXEC);
 	char text[STAT_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), 0);
 
 	return n <= 0 ? -1 : member_parse((struct span){text, (size_t)n}, m);
 }
 
-static const struct member *find(const struct member *list, size_t n, const struct member *m)
+static int read_member(int dirfd, struct member *m)
+{
+	cleanup_close int fd = openat(dirfd, "stat", O_RDONLY | O_CLOEXEC);
+
+	return read_stat(fd, m);
+}
+
+static struct member *find(const struct members *m, pid_t pid)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (list[i].pid == m->pid && list[i].start_time == m->start_time)
-			return &list[i];
+	for (i = 0; i < m->n; i++) {
+		if (m->list[i].pid == pid)
+			return &m->list[i];
 	}
 	return NULL;
+}
+
+void member_close(struct member *m)
+{
+	if (m->dir)
+		close(m->dir);
+	if (m->stat)
+		close(m->stat);
+	m->dir = m->stat = 0;
 }
 
 static void add(struct members *m, const struct member *one)
@@ -103,22 +122,46 @@ static void add(struct members *m, const struct member *one)
 	m->list[m->n++] = *one;
 }
 
-/* Add process @pid; true if there is one and it was not listed. */
-static bool add_pid(int procfd, pid_t pid, struct members *m, const struct members *before)
+/* One whose files are open since the last look; false if it has ended. */
+static bool add_known(struct members *m, struct member *known)
 {
-	cleanup_close int dir = open_process(procfd, pid);
-	const struct member *known;
 	struct member one;
 
-	if (dir < 0 || read_member(dir, &one) || find(m->list, m->n, &one))
-		return false; /* it has just ended */
-	known = find(before->list, before->n, &one);
-	one.stopped_by_us = known && known->stopped_by_us;
+	if (!known || !known->stat || read_stat(known->stat, &one))
+		return false;
+	one.stopped_by_us = known->stopped_by_us;
+	one.dir = known->dir;
+	one.stat = known->stat;
+	known->dir = known->stat = 0;
 	add(m, &one);
 	return true;
 }
 
-static int read_all(int procfd, struct members *m, const struct members *before, struct err *e)
+/* Add process @pid, if there is one that is not listed.  A descriptor of 0 would be "not kept": there is
+ * always something at 0, in a monitor and in an applet. */
+static void add_pid(int procfd, pid_t pid, struct members *m, struct members *before)
+{
+	cleanup_close int dir = -1, fd = -1;
+	struct member *known, one;
+
+	if (find(m, pid))
+		return;
+	known = find(before, pid);
+	if (add_known(m, known))
+		return;
+	dir = open_process(procfd, pid);
+	fd = dir < 0 ? -1 : openat(dir, "stat", O_RDONLY | O_CLOEXEC);
+	if (read_stat(fd, &one))
+		return; /* it has just ended */
+	one.stopped_by_us = known && known->start_time == one.start_time && known->stopped_by_us;
+	if (m->n < KEPT_MAX && dir > 0 && fd > 0) {
+		one.dir = fd_steal(&dir);
+		one.stat = fd_steal(&fd);
+	}
+	add(m, &one);
+}
+
+static int read_all(int procfd, struct members *m, struct members *before, struct err *e)
 {
 	int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -172,11 +215,13 @@ static void keep_tree(struct members *m, pid_t root)
 			m->list[kept++] = one;
 		}
 	} while (kept != before);
+	for (i = kept; i < m->n; i++)
+		member_close(&m->list[i]);
 	m->n = kept;
 }
 
 static void add_children(int procfd, pid_t pid, const char *thread, struct members *m,
-	const struct members *before)
+	struct members *before)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	char path[64];
@@ -193,7 +238,7 @@ static void add_children(int procfd, pid_t pid, const char *thread, struct membe
 	}
 }
 
-static void add_children_of_threads(int procfd, pid_t pid, struct members *m, const struct members *before)
+static void add_children_of_threads(int procfd, pid_t pid, struct members *m, struct members *before)
 {
 	char path[32];
 	struct dirent *de;
@@ -246,6 +291,10 @@ int members_read_tree(int procfd, pid_t root, struct members *m, struct err *e)
 
 void members_release(struct members *m)
 {
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		member_close(&m->list[i]);
 	free(m->list);
 	*m = (struct members){NULL, 0, 0};
 }
@@ -282,8 +331,12 @@ unsigned int members_cpus(const struct members *m)
 
 int member_signal(int procfd, const struct member *m, int signo)
 {
-	cleanup_close int dir = open_process(procfd, m->pid);
+	cleanup_close int dir = -1;
 	struct member now;
+
+	if (m->dir)
+		return (int)syscall(SYS_pidfd_send_signal, m->dir, signo, NULL, 0);
+	dir = open_process(procfd, m->pid);
 
 	if (dir < 0 || read_member(dir, &now) || now.start_time != m->start_time) {
 		errno = ESRCH;

@@ -22,6 +22,7 @@ struct member {
 	uint64_t threads;
 	uint64_t resident; /* bytes */
 	bool stopped_by_us;
+	int dir, stat; /* its directory and that file in it, kept open from look to look; 0: not */
 };
 
 struct members {
@@ -50,6 +51,8 @@ int members_read(int procfd, struct members *m, struct err *e);
  */
 int members_read_tree(int procfd, pid_t root, struct members *m, struct err *e);
 void members_release(struct members *m);
+/* For one that is taken off the list by hand. */
+void member_close(struct member *m);
 
 /**
  * members_cpu_ns() - CPU time of them all, and of the children they have waited for

@@ -42,8 +42,8 @@ mkdir -p "$TEST_TMP/out"
 chmod 777 "$TEST_TMP/out"
 for rate in 100 1000 4000; do
 	"${in_container[@]}" -m 64m -v "$TEST_TMP/out:/out" bb hog fill /out/$rate $rate >/dev/null 2>&1
-	got=$(od -An -tu4 -N4 "$TEST_TMP/out/$rate")
-	printf '  at %4d MiB/s: %3d MiB, %.2f times the limit (goal at 1000: less than 2)\n' $rate $got "$(awk -v g=$got 'BEGIN { print g / 64 }')"
+	got=$(od -An -tu4 -N4 "$TEST_TMP/out/$rate" | tr -d " ")
+	printf '  at %4d MiB/s: %3d MiB, %.2f times the limit (goal at 1000: less than 2)\n' $rate $got "$(awk -v g="${got:-0}" 'BEGIN { print g / 64 }')"
 done
 
 echo "cpulimit --limit 50, 5 s"
