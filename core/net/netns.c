@@ -75,6 +75,8 @@ static int make_socket(void *arg, struct err *e)
 	struct wanted_socket *w = arg;
 
 	w->fd = socket(w->family, w->type | SOCK_CLOEXEC, w->protocol);
+	if (w->fd < 0 && w->family == AF_NETLINK)
+		return err_set(e, errno, "opening a netlink socket");
 	return w->fd < 0 ? err_set(e, errno, "opening a socket of family %d", w->family) : 0;
 }
 

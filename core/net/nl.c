@@ -34,7 +34,7 @@ int nl_open(struct nl *nl, int netns, int protocol, struct err *e)
 
 	nl->fd = netns_socket(netns, AF_NETLINK, SOCK_RAW, protocol, e);
 	if (nl->fd < 0)
-		return err_wrap(e, "netlink");
+		return err_wrap(e, protocol == NETLINK_NETFILTER ? "nftables" : "routing");
 	/* Both are of Linux 4.12 and for nicer errors alone. */
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));

@@ -111,7 +111,7 @@ static int start(struct err *e)
 
 	if (loop_init(&relay_loop, e) || relay_icmp_start(e) || relay_tcp_start(&ports, e) ||
 		relay_udp_start(&ports, e) || relay_inside_setup(&ports, e))
-		return err_wrap(e, "starting the relay");
+		return err_wrap(e, "starting the relay, which needs nf_tables, nft_tproxy and nfnetlink_log in the kernel");
 	return loop_start(&relay_loop, "relay", STACK_KB, e);
 }
 

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A kernel without what the relay needs: containers have their networks, names and published ports, and no
+# way out; docker info says so, and why.
+# test: together time=120
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { skip "a kernel without nftables" "machine: refusing calls to the engine alone needs root"; exit 77; }
+
+cp "$top"/tests/lib/{deny,port_box,port_client}.py "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
+up() { docker logs web 2>&1 | grep -q up; }
+unreachable() { ! docker run --rm --network one bb nc -w 2 192.0.2.1 80; }
+await() { # CMD...
+	local n=100
+	until "$@" >/dev/null 2>&1; do
+		n=$((n - 1))
+		[ $n != 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+without() { # WHAT SYSCALL ERRNO WHY
+	local any
+	user_network=(python3 "$TEST_TMP/bin/deny.py" "$2" "$3")
+	engine_start || return
+	user_network=()
+	docker import "$(image_busybox)" bb >/dev/null
+	check_has "without $1: info warns" "WARNING: Containers have no way out of their networks: starting the relay, which needs" docker info
+	check_has "and says what is missing" "$4" echo "$out"
+	check "networks are made" docker network create one
+	check "internal ones, too" docker network create --internal inner
+	docker run -d --name web --network one -p 80 -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro \
+		-v "$TEST_TMP/bin:/test:ro" bb python3 /test/port_box.py >/dev/null
+	check "a container starts on one" await up
+	check "others find it by name, and reach it" docker run --rm --network one bb ping -c 1 -W 5 web
+	any=$(docker inspect -f '{{(index .NetworkSettings.Ports "80/tcp" 0).HostPort}}' web)
+	check "its published port is reached" as_user python3 "$TEST_TMP/bin/port_client.py" tcp 127.0.0.1 "$any"
+	check "there is no way out" unreachable
+	docker rm -f web >/dev/null
+	docker network rm one inner >/dev/null
+	engine_stop
+}
+without nftables socket:16:*:12 EPROTONOSUPPORT "nftables: opening a netlink socket: Protocol not supported"
+without "transparent sockets" setsockopt:*:0:19 ENOPROTOOPT "transparent: Protocol not available"
+
+engine_start || exit 1
+check_fails "where nothing is missing there is no such warning" bash -c "$docker_cli -H unix://$xdg/docker.sock info 2>&1 | grep 'no way out'"
