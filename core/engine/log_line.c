@@ -8,6 +8,7 @@
  *   a log has millions of them.
  */
 #include "base/clock.h"
+#include "base/scan.h"
 #include "engine/logs.h"
 
 static int hex4(const char *p)
@@ -57,36 +58,54 @@ static int take_unicode(const char **p, const char *end, char **to)
 	return 0;
 }
 
+static inline scan_block quote_or_escape(scan_block c)
+{
+	return (scan_block)(c == '"') | (scan_block)(c == '\\');
+}
+
+/* The escape at *@in (behind its backslash). */
+static int take_escape(const char **in, const char *end, char **to)
+{
+	static const char from[] = "n\"\\tr/bf", what[] = "\n\"\\\t\r/\b\f";
+	const char *hit;
+
+	if (*in == end)
+		return -1;
+	hit = memchr(from, **in, sizeof(from) - 1);
+	if (!hit && **in != 'u')
+		return -1;
+	++*in;
+	if (!hit)
+		return take_unicode(in, end, to);
+	*(*to)++ = what[hit - from];
+	return 0;
+}
+
 /* A JSON string at *@p, unescaped in place (it never grows); *@p is put behind it. */
 static int take_string(char **p, char *end, struct span *out)
 {
-	static const char from[] = "\"\\/bfnrt", what[] = "\"\\/\b\f\n\r\t";
-	const char *in = *p + 1, *hit;
+	const char *in = *p + 1;
 	char *to = *p + 1;
+	size_t len;
 
 	if (*p == end || **p != '"')
 		return -1;
 	*out = (struct span){to, 0};
-	for (; in < end && *in != '"'; in++) {
-		if (*in != '\\') {
-			*to++ = *in;
-			continue;
-		}
-		if (++in == end)
+	for (;;) {
+		len = scan_copy(NULL, in, (size_t)(end - in), quote_or_escape);
+		if (to != in)
+			memmove(to, in, len);
+		to += len;
+		in += len;
+		if (in == end)
 			return -1;
-		hit = *in ? strchr(from, *in) : NULL;
-		if (hit) {
-			*to++ = what[hit - from];
-		} else {
-			if (*in++ != 'u' || take_unicode(&in, end, &to))
-				return -1;
-			in--;
-		}
+		if (*in++ == '"')
+			break;
+		if (take_escape(&in, end, &to))
+			return -1;
 	}
-	if (in >= end)
-		return -1;
 	out->n = (size_t)(to - out->p);
-	*p += in + 1 - *p;
+	*p += in - *p;
 	return 0;
 }
 
@@ -120,19 +139,15 @@ static void skip_blanks(char **p, const char *end)
 		++*p;
 }
 
-/* All that the monitor read at once has the same time. */
 static int take_time(struct span text, struct log_line *out)
 {
-	if (text.n && span_eqs(text, out->when))
-		return 0;
-	if (text.n >= sizeof(out->when))
+	char when[CLOCK_RFC3339_MAX];
+
+	if (!text.n || text.n >= sizeof(when))
 		return -1;
-	memcpy(out->when, text.p, text.n);
-	out->when[text.n] = 0;
-	if (!clock_parse(out->when, &out->time))
-		return 0;
-	out->when[0] = 0;
-	return -1;
+	memcpy(when, text.p, text.n);
+	when[text.n] = 0;
+	return clock_parse(when, &out->time);
 }
 
 static int take_member(char **p, char *end, struct log_line *out, bool *timed)
@@ -158,15 +173,37 @@ static int take_member(char **p, char *end, struct log_line *out, bool *timed)
 	return 0;
 }
 
-int log_line_parse(char *line, size_t n, struct log_line *out)
+/* --- what follows the text: all that the monitor read at once has the same --------------------------- */
+
+static void keep_tail(const char *p, const char *end, struct log_line *l)
 {
-	char *p = line, *end = line + n;
+	size_t n = (size_t)(end - p);
+
+	l->tail_len = n < sizeof(l->tail) && !memchr(p, '\\', n) ? n : 0;
+	memcpy(l->tail, p, l->tail_len);
+}
+
+static void place_tail(const char *p, struct log_line *l)
+{
+	l->stream_at = l->stream.n ? (size_t)(l->stream.p - p) : 0;
+	l->attrs_at = l->attrs.n ? (size_t)(l->attrs.p - p) : 0;
+}
+
+static bool same_tail(const char *p, const char *end, struct log_line *l)
+{
+	if (!l->tail_len || (size_t)(end - p) != l->tail_len ||
+		!scan_same(p, l->tail, l->tail_len))
+		return false;
+	l->stream.p = p + l->stream_at;
+	l->attrs.p = p + l->attrs_at;
+	return true;
+}
+
+/* The members from *@p to the closing brace. */
+static int take_members(char *p, char *end, struct log_line *out)
+{
 	bool timed = false;
 
-	out->text = out->stream = out->attrs = (struct span){"", 0};
-	skip_blanks(&p, end);
-	if (p == end || *p++ != '{')
-		return -1;
 	for (;;) {
 		skip_blanks(&p, end);
 		if (take_member(&p, end, out, &timed))
@@ -179,4 +216,38 @@ int log_line_parse(char *line, size_t n, struct log_line *out)
 		if (*p++ != ',')
 			return -1;
 	}
+}
+
+/* As our monitor writes it: the text comes first. */
+static int take_ours(char *p, char *end, struct log_line *out)
+{
+	if (take_string(&p, end, &out->text) || p == end || *p != ',')
+		return -1;
+	if (same_tail(p, end, out))
+		return 0;
+	out->stream = out->attrs = (struct span){"", 0};
+	keep_tail(p, end, out);
+	if (take_members(p + 1, end, out)) {
+		out->tail_len = 0;
+		return -1;
+	}
+	if (out->text.p >= p)
+		out->tail_len = 0; /* another "log" in there, which counts */
+	place_tail(p, out);
+	return 0;
+}
+
+int log_line_parse(char *line, size_t n, struct log_line *out)
+{
+	static const char ours[] = "{\"log\":";
+	char *p = line, *end = line + n;
+
+	if (n > sizeof(ours) && !memcmp(p, ours, sizeof(ours) - 1))
+		return take_ours(p + sizeof(ours) - 1, end, out);
+	out->tail_len = 0;
+	out->text = out->stream = out->attrs = (struct span){"", 0};
+	skip_blanks(&p, end);
+	if (p == end || *p++ != '{')
+		return -1;
+	return take_members(p, end, out);
 }

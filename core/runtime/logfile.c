@@ -17,6 +17,7 @@
 #include "runtime/logfile.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/scan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +25,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define BATCH 32768   /* bytes of entries written at once */
-#define BUF_KEEP 65536 /* memory kept for the next piece */
+#define BATCH (128 << 10)  /* bytes of entries written at once */
+#define BUF_KEEP (256 << 10) /* memory kept for the next piece: touched by those that print much */
+#define COUNT_FROM 1024 /* bytes of text whose escapes are counted, not just allowed for */
+#define ESCAPE_MAX 6 /* bytes that one may need: "\u0000" */
 #define COMPRESS_STACK (64 << 10)
 #define COMPRESS_PIECE 16384
 #define COMPRESS_LEVEL 1 /* text shrinks to a tenth with any; the container's CPU time is not ours */
@@ -55,20 +58,25 @@ static size_t utf8_length(const unsigned char *p, size_t n)
 	return len;
 }
 
-/* Bytes that stand for themselves: ASCII without controls, '"', '&', '<', '>' and '\'. */
-static const bool plain[256] = {
-	[0x20 ... 0x21] = true, [0x23 ... 0x25] = true, [0x27 ... 0x3b] = true, [0x3d] = true,
-	[0x3f ... 0x5b] = true, [0x5d ... 0x7f] = true,
-};
-
-/* Room that @n bytes need at most once they are escaped: "\u0000" is six. */
-static size_t escaped_room(const unsigned char *p, size_t n)
+/* All but those that stand for themselves: controls, '"', '&', '<', '>', '\\' and what is not ASCII. */
+static inline scan_block special(scan_block c)
 {
-	size_t others = 0, i;
+	typedef int8_t signed_block __attribute__((vector_size(SCAN_BLOCK)));
 
-	for (i = 0; i < n; i++)
-		others += !plain[p[i]];
-	return n + 5 * others;
+	return (scan_block)((signed_block)c < 0x20) | (scan_block)((c | 4) == '&') |
+		(scan_block)((c | 2) == '>') | (scan_block)(c == '\\');
+}
+
+/* Room that @n bytes need at most once they are escaped. */
+static size_t escaped_room(const char *p, size_t n)
+{
+	size_t others = 0, at;
+
+	if (n < COUNT_FROM)
+		return n * ESCAPE_MAX;
+	for (at = scan_copy(NULL, p, n, special); at < n; others++)
+		at += 1 + scan_copy(NULL, p + at + 1, n - at - 1, special);
+	return n + (ESCAPE_MAX - 1) * others;
 }
 
 static char *put(char *to, const char *s)
@@ -98,38 +106,38 @@ static char *put_control(char *to, unsigned char c)
 	return to;
 }
 
-/* @n bytes as the inside of a JSON string, appended to @out. */
-static void add_escaped(struct buf *out, const char *text, size_t n)
+/* What is not ASCII, or not even a character. */
+static char *put_wide(char *to, const unsigned char **p, const unsigned char *end)
+{
+	size_t len = utf8_length(*p, (size_t)(end - *p));
+	const unsigned char *c = *p;
+
+	*p += len ? len : 1;
+	if (!len)
+		return put(to, "\\ufffd");
+	if (len == 3 && c[0] == 0xe2 && c[1] == 0x80 && (c[2] & 0xfe) == 0xa8)
+		return put(to, c[2] == 0xa8 ? "\\u2028" : "\\u2029"); /* line ends in JavaScript */
+	memcpy(to, c, len);
+	return to + len;
+}
+
+/* @n bytes as the inside of a JSON string; there is room. */
+static char *put_escaped(char *to, const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + n;
-	char *to = buf_room(out, escaped_room(p, n));
+	size_t len;
 
-	while (p < end) {
-		const unsigned char *from = p;
-		size_t len;
-
-		while (p < end && plain[*p])
-			p++;
-		memcpy(to, from, (size_t)(p - from));
-		to += p - from;
+	for (;;) {
+		len = scan_copy(to, (const char *)p, (size_t)(end - p), special);
+		to += len;
+		p += len;
 		if (p == end)
-			break;
-		if (*p < 0x80) {
+			return to;
+		if (*p < 0x80)
 			to = put_control(to, *p++);
-		} else if (!(len = utf8_length(p, (size_t)(end - p)))) {
-			to = put(to, "\\ufffd");
-			p++;
-		} else if (len == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) {
-			to = put(to, p[2] == 0xa8 ? "\\u2028" : "\\u2029"); /* line ends in JavaScript */
-			p += 3;
-		} else {
-			memcpy(to, p, len);
-			to += len;
-			p += len;
-		}
+		else
+			to = put_wide(to, &p, end);
 	}
-	out->n = (size_t)(to - out->p);
-	out->p[out->n] = 0;
 }
 
 /* --- writing ------------------------------------------------------------------------------------- */
@@ -269,32 +277,41 @@ static void rotate(struct logfile *l)
 
 /* --- entries ----------------------------------------------------------------------------------------- */
 
-static void make_tail(struct logfile *l, int64_t time)
+/* What the entries of one stream and time end with. */
+static void make_tail(struct logfile *l, const struct log_entry *line)
 {
 	char now[CLOCK_RFC3339_MAX];
 
-	if (l->tail_time == time)
+	if (l->tail_time == line->time && l->tail_stream == line->stream)
 		return;
-	l->tail_time = time;
+	l->tail_time = line->time;
+	l->tail_stream = line->stream;
 	buf_reset(&l->tail);
-	buf_addf(&l->tail, "\"%s%s,\"time\":\"%s\"}\n", l->attrs ? ",\"attrs\":" : "",
-		l->attrs ? l->attrs : "", clock_format(time, now));
+	buf_addf(&l->tail, "\",\"stream\":\"%s\"%s%s,\"time\":\"%s\"}\n", stream_names[line->stream],
+		l->attrs ? ",\"attrs\":" : "", l->attrs ? l->attrs : "", clock_format(line->time, now));
 }
 
 void logfile_add(struct logfile *l, const struct log_entry *line)
 {
+	static const char head[] = "{\"log\":\"", newline[] = "\\n";
+	char *to;
+
 	if (l->fd < 0)
 		return;
 	if (l->max && l->size + (int64_t)l->out.n >= l->max) {
 		logfile_flush(l);
 		rotate(l);
 	}
-	make_tail(l, line->time);
-	buf_adds(&l->out, "{\"log\":\"");
-	add_escaped(&l->out, line->p, line->n);
-	buf_adds(&l->out, line->newline ? "\\n\",\"stream\":\"" : "\",\"stream\":\"");
-	buf_adds(&l->out, stream_names[line->stream]);
-	buf_add(&l->out, l->tail.p, l->tail.n);
+	make_tail(l, line);
+	to = buf_room(&l->out, sizeof(head) + escaped_room(line->p, line->n) + sizeof(newline) + l->tail.n);
+	memcpy(to, head, sizeof(head) - 1);
+	to = put_escaped(to + sizeof(head) - 1, line->p, line->n);
+	if (line->newline) {
+		memcpy(to, newline, sizeof(newline) - 1);
+		to += sizeof(newline) - 1;
+	}
+	memcpy(to, l->tail.p, l->tail.n);
+	l->out.n = (size_t)(to - l->out.p) + l->tail.n;
 	if (l->out.n >= BATCH)
 		logfile_flush(l);
 }

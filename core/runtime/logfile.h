@@ -32,8 +32,9 @@ struct logfile {
 	unsigned int files;	  /* how many to keep, the current one included */
 	bool compress;		  /* all but the current one */
 	struct buf out;		  /* entries to write */
-	struct buf tail;	  /* end of the entries of that time */
+	struct buf tail;	  /* end of the entries of that time and stream */
 	int64_t tail_time;
+	int tail_stream;
 	pthread_t compressor; /* at work on the file before the current one */
 	bool compressing;
 };

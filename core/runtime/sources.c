@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define PIECE 32768
+#define PIECE 65536 /* what a pipe holds */
 
 static char piece[PIECE]; /* touched only as far as it is used */
 
