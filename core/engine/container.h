@@ -87,6 +87,7 @@ struct container {
 	int stopping;	      /* stops in progress: the exit event is preceded by "stop" */
 	bool stopped_by_user; /* no restart by policy */
 	int restarting_by_user; /* between the halves of a restart: no --rm */
+	int forced_out;	      /* removals that killed it and take it away next: its end leaves no traces to do so */
 	int restart_count;
 	int64_t backoff_ns, restart_at; /* monotonic, 0: none due */
 	char sandbox_id[ID_LEN + 1];

@@ -7,7 +7,10 @@
  *   container is there, after it is gone, even if the deleting that follows is cut short (the
  *   next engine finishes it, see state.c).  Who waits for the removal is told in between: deleting
  *   a few dozen files may take longer on a busy disk than the container's whole life took, so one
- *   thread does that for all.
+ *   thread does that for all, and not while others wait to be told.
+ *
+ *   A container that is killed to be removed leaves its end untold on disk: the monitor's record in
+ *   exec-root tells it to an engine that starts in between, and is deleted with the rest.
  */
 #include "engine/container.h"
 #include "base/fs.h"
@@ -32,13 +35,14 @@ struct doomed {
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t idle, shorter;
+	pthread_cond_t idle, shorter, turn;
 	int n;		       /* removals begun and not deleted yet */
 	struct doomed *first, **end;
 	int queued;
+	int waiting;	       /* clients that wait for a removal */
 	bool running;	       /* there is a thread that deletes */
 } deleting = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER,
-	.shorter = PTHREAD_COND_INITIALIZER, .end = &deleting.first};
+	.shorter = PTHREAD_COND_INITIALIZER, .turn = PTHREAD_COND_INITIALIZER, .end = &deleting.first};
 
 static void count_deleting(int by)
 {
@@ -54,6 +58,15 @@ void removals_wait(const struct timespec *until)
 	pthread_mutex_lock(&deleting.lock);
 	while (deleting.n && !pthread_cond_timedwait(&deleting.idle, &deleting.lock, until))
 		;
+	pthread_mutex_unlock(&deleting.lock);
+}
+
+static void count_waiting(int by)
+{
+	pthread_mutex_lock(&deleting.lock);
+	deleting.waiting += by;
+	if (!deleting.waiting)
+		pthread_cond_signal(&deleting.turn);
 	pthread_mutex_unlock(&deleting.lock);
 }
 
@@ -75,6 +88,8 @@ static struct doomed *next_doomed(void)
 	struct doomed *d;
 
 	pthread_mutex_lock(&deleting.lock);
+	while (deleting.waiting && deleting.queued && deleting.queued < BACKLOG_MAX)
+		pthread_cond_wait(&deleting.turn, &deleting.lock);
 	d = deleting.first;
 	if (d) {
 		deleting.first = d->next;
@@ -114,7 +129,8 @@ static void delete_later(struct engine *en, struct container *c)
 		pthread_cond_wait(&deleting.shorter, &deleting.lock);
 	*deleting.end = d;
 	deleting.end = &d->next;
-	deleting.queued++;
+	if (++deleting.queued == BACKLOG_MAX)
+		pthread_cond_signal(&deleting.turn);
 	start = !deleting.running;
 	deleting.running = true;
 	pthread_mutex_unlock(&deleting.lock);
@@ -197,13 +213,10 @@ static int remove_container(struct engine *en, struct container *c, const char *
 	return rc;
 }
 
-int container_remove(struct engine *en, struct container *c, const char *ref, bool force,
-	bool volumes, struct err *e)
+static int force_out(struct engine *en, struct container *c, const char *ref, bool volumes, struct err *e)
 {
 	int rc = 0, attempt;
 
-	if (!force)
-		return remove_container(en, c, ref, volumes, e);
 	/* A restart policy may win the race once; a stopped_by_user cannot lose it twice. */
 	for (attempt = 0; attempt < 3; attempt++) {
 		if (kill_first(en, c, e))
@@ -212,6 +225,43 @@ int container_remove(struct engine *en, struct container *c, const char *ref, bo
 		if (!rc || !container_is_running(c))
 			return rc;
 	}
+	return rc;
+}
+
+static void mark_forced_out(struct container *c, int by)
+{
+	pthread_mutex_lock(&c->lock);
+	c->forced_out += by;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Has it ended, and is still there after all? */
+static bool is_left(struct container *c)
+{
+	bool left;
+
+	pthread_mutex_lock(&c->lock);
+	left = c->status == ST_EXITED && !c->removed;
+	pthread_mutex_unlock(&c->lock);
+	return left;
+}
+
+int container_remove(struct engine *en, struct container *c, const char *ref, bool force,
+	bool volumes, struct err *e)
+{
+	int rc;
+
+	count_waiting(1);
+	if (force) {
+		mark_forced_out(c, 1);
+		rc = force_out(en, c, ref, volumes, e);
+		mark_forced_out(c, -1);
+		if (rc && is_left(c))
+			container_save_state(en, c);
+	} else {
+		rc = remove_container(en, c, ref, volumes, e);
+	}
+	count_waiting(-1);
 	return rc;
 }
 

@@ -494,6 +494,7 @@ struct ended {
 	bool stopping;	  /* a stop is going on */
 	bool again;	  /* its policy, or the user, starts it again */
 	bool auto_remove; /* --rm, and it is not started again */
+	bool goes;	  /* for that or another reason it is removed next */
 };
 
 static struct ended note_exit(struct engine *en, struct container *c, const struct monitor_exit *x,
@@ -520,6 +521,7 @@ static struct ended note_exit(struct engine *en, struct container *c, const stru
 		schedule_restart(en, c);
 	end.again = c->status == ST_RESTARTING || c->restarting_by_user;
 	end.auto_remove = !end.again && json_bool(c->host, "AutoRemove", false);
+	end.goes = end.auto_remove || (!end.again && c->forced_out);
 	pthread_mutex_unlock(&c->lock);
 	return end;
 }
@@ -549,7 +551,7 @@ void container_exited(struct engine *en, struct container *c)
 	end = note_exit(en, c, &x, leaving);
 	/* One that goes now needs no state: the monitor's record tells the end until then. */
 	sandbox_close(en, c);
-	if (!end.auto_remove) {
+	if (!end.goes) {
 		container_save_state(en, c);
 		runtime_dir_remove(en, c->id);
 	}

@@ -261,15 +261,15 @@ static void abandon(struct monitor *m)
 	unlinkat(m->dir, monitor_json, 0);
 }
 
-/* Who unmounts an overlayfs last waits until the whole file system below is written out, and a process
- * has not ended before its mounts are gone.  So that nobody has to wait to hear of the end, the last one
- * is us, when all has been told. */
-static int hold_root(pid_t pid)
+/* Who unmounts an overlayfs last waits until the whole file system below is written out, taking any mount
+ * away waits for an RCU grace period, and a process has not ended before its mounts are gone.  So that
+ * nobody has to wait to hear of the end, the last one in the mount namespace is us, when all has been told. */
+static int hold_mounts(pid_t pid)
 {
 	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static int launch(struct monitor *m, struct start *st, struct err *e)
@@ -298,7 +298,7 @@ static int launch(struct monitor *m, struct start *st, struct err *e)
 	if (m->tty)
 		take_terminal(m, master);
 	if (!rc && !m->is_exec)
-		m->root = hold_root(m->pid);
+		m->mntns = hold_mounts(m->pid);
 	return rc;
 }
 
@@ -452,7 +452,7 @@ static void monitor_init(struct monitor *m)
 	*m = (struct monitor){
 		.epoll = epoll_create1(EPOLL_CLOEXEC),
 		.dir = -1,
-		.root = -1,
+		.mntns = -1,
 		.listener = { .fd = -1, .ready = listener_ready },
 		.init = { .fd = -1, .ready = init_ready },
 		.in = { .fd = -1, .ready = stdin_ready },

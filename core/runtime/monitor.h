@@ -83,7 +83,7 @@ struct monitor {
 	size_t n_connections, n_clients;
 	struct watch listener;
 	struct watch init; /* the process's pidfd */
-	int root; /* of a container: keeps its root file system mounted, or -1 */
+	int mntns; /* of a container: keeps its file systems mounted, or -1 */
 	pid_t pid;
 	uint64_t start_time;
 	int64_t started_at;
