@@ -24,7 +24,8 @@
 	X("tls",     tls_role_main,    0) \
 	X("netd",    netd_role_main, 0) \
 	X("cage",    cage_role_main, 0) \
-	X("archive", archive_role_main, 0)
+	X("archive", archive_role_main, 0) \
+	X("context", context_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
 ROLES(X)

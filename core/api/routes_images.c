@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/api/routes_images.c - /images, /distribution and /build/prune
+ * core/api/routes_images.c - /images and /distribution
  *
  * Theory of operation
  *   Pull, load and import stream: the answer begins with the first line of progress, so an error
@@ -583,12 +583,6 @@ static void search(struct http *h)
 	answer(h, found, &e);
 }
 
-/* There is no build cache: nothing to remove. */
-static void build_prune(struct http *h)
-{
-	http_json(h, 200, json_pack("{s:n, s:i}", "CachesDeleted", "SpaceReclaimed", 0));
-}
-
 const struct route routes_images[] = {
 	{"GET", "/images/json", list},
 	{"GET", "/images/search", search},
@@ -604,6 +598,5 @@ const struct route routes_images[] = {
 	{"DELETE", "/images/{*}", remove_image},
 	{"GET", "/distribution/{*}/json", distribution},
 	{"POST", "/auth", login},
-	{"POST", "/build/prune", build_prune},
 	{NULL},
 };

@@ -100,9 +100,12 @@ static int make_layer(struct engine *en, struct container *c, char diff_id[DIGES
 /* The "config" of containers of the new image, in full; NULL with @e. */
 static json_t *new_config(const struct container *c, const struct commit *what, struct err *e)
 {
-	cleanup_json json_t *config = what->config ?
-		schema_pack(schema_config, what->config, "container.Config", e) : json_deep_copy(c->config);
+	cleanup_json json_t *config = NULL;
 
+	if (what->exact)
+		return schema_expand(schema_config, what->exact);
+	config = what->config ?
+		schema_pack(schema_config, what->config, "container.Config", e) : json_deep_copy(c->config);
 	if (!config || image_config_changes(config, what->changes, e))
 		return NULL;
 	container_config_merge(config, c->config);
@@ -117,7 +120,7 @@ static json_t *history_line(const struct container *c, const struct commit *what
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(json_arr(c->config, "Cmd"), i, v)
+	json_array_foreach(json_arr(what->made_by ? what->made_by : c->config, "Cmd"), i, v)
 		buf_addf(&command, "%s%s", i ? " " : "", json_string_value(v));
 	json_set_str(line, "created", created);
 	if (command.n)
@@ -172,7 +175,7 @@ static json_t *image_config(const struct container *c, const struct commit *what
 		json_set_str(j, "author", what->author);
 	json_set_new(j, "config", config_steal);
 	json_set_str(j, "container", c->id);
-	json_set_new(j, "container_config", schema_expand(schema_config, c->config));
+	json_set_new(j, "container_config", schema_expand(schema_config, what->made_by ? what->made_by : c->config));
 	json_set_str(j, "created", created);
 	json_set_str(j, "docker_version", ENGINE_VERSION);
 	json_set_new(j, "history", history);

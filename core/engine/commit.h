@@ -12,6 +12,8 @@ struct commit {
 	const char *author, *comment;
 	const json_t *config;  /* the API's Config, completed by the container's; NULL: the container's */
 	const json_t *changes; /* Dockerfile instructions, an array of strings */
+	const json_t *exact;   /* the image's whole Config, sparse, instead of those two; or NULL */
+	const json_t *made_by; /* "container_config", sparse; NULL: the container's */
 	bool pause;	       /* while its files are read, if it runs */
 };
 

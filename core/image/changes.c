@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/image/changes.c - Dockerfile instructions applied to a config: `import -c`, `commit -c`
+ * core/image/changes.c - Dockerfile instructions applied to a config: `build`, `import -c`, `commit -c`
  *
  * Theory of operation
  *   All instructions are known to be allowed before the first is applied.  Each has one function,
@@ -8,11 +8,13 @@
  *   and HEALTHCHECK take their text as it is, in the others variables are put in from the config's
  *   own Env as it was before the instruction.  A word like ["a", "b"] is the JSON form.
  *
- *   The config is that of an image: members "Cmd", "Env", "ExposedPorts" and so on.
+ *   The config is that of an image: members "Cmd", "Env", "ExposedPorts" and so on.  Each says what
+ *   it did, in the words that an image's history has for it (Go's %v and %q of its values).
  */
 #include "image/image.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "image/dockerfile.h"
 #include "image/dockerlex.h"
 
 #include <stdio.h>
@@ -24,6 +26,8 @@ struct change {
 	const char *args;
 	char escape;
 	bool cmd_set; /* by one of these instructions */
+	const json_t *more_env, *shell; /* see struct dockerfile_change */
+	struct buf *said;
 	struct err *e;
 };
 
@@ -45,53 +49,36 @@ static json_t *member(json_t *config, const char *key, json_t *(*make)(void))
 
 static char *expand(struct change *c, const char *word)
 {
-	struct buf out = BUF_INIT;
+	const json_t *own = json_object_get(c->config, "Env");
+	cleanup_json json_t *env = c->more_env ? json_copy((json_t *)(uintptr_t)c->more_env) : json_array();
 
-	if (!dockerlex_expand(word, json_object_get(c->config, "Env"), c->escape, &out, c->e))
-		return buf_detach(&out);
-	buf_release(&out);
-	return NULL;
+	if (json_is_array(own))
+		json_array_extend(env, (json_t *)(uintptr_t)own);
+	return dockerfile_expand(word, env, c->escape, c->e);
+}
+
+/* A list as Go's %q has it, or %v: ["a" "b"], [a b]. */
+static void say_list(struct change *c, const json_t *words, bool quoted)
+{
+	const json_t *w;
+	size_t i;
+
+	buf_addc(c->said, '[');
+	json_array_foreach(words, i, w) {
+		cleanup_free char *q = quoted ? json_dumps(w, JSON_ENCODE_ANY) : NULL;
+
+		buf_addf(c->said, "%s%s", i ? " " : "", q ? q : json_string_value(w));
+	}
+	buf_addc(c->said, ']');
 }
 
 /* --- arguments ------------------------------------------------------------------------------------ */
 
-/* The JSON form: *words is NULL if it is not that. -1 with @e if it is, of something else than strings. */
-static int json_form(struct change *c, const char *text, json_t **words)
-{
-	json_t *j = *text == '[' ? json_parse(text, strlen(text), NULL) : NULL, *w;
-	size_t i;
-
-	*words = NULL;
-	if (!json_is_array(j)) {
-		json_decref(j);
-		return 0;
-	}
-	json_array_foreach(j, i, w) {
-		if (json_is_string(w))
-			continue;
-		json_decref(j);
-		return err_kind(c->e, ERR_INVALID,
-			"when using JSON array syntax, arrays must be comprised of strings only");
-	}
-	*words = j;
-	return 0;
-}
-
 /* A command: the JSON form, or a line for the shell. */
 static int command(struct change *c, json_t **words)
 {
-	const char *text = c->args;
-
-	if (json_form(c, text, words))
-		return -1;
-	if (*words)
-		return 0;
-	*words = json_array();
-	json_append_str(*words, "/bin/sh");
-	json_append_str(*words, "-c");
-	if (*text)
-		json_append_str(*words, text);
-	return 0;
+	*words = dockerfile_command(c->args, c->shell, c->e);
+	return *words ? 0 : -1;
 }
 
 /* Words at blanks, expanded; what became empty is left out. */
@@ -195,6 +182,7 @@ static int change_cmd(struct change *c)
 	if (command(c, &words))
 		return -1;
 	json_set_new(c->config, "Cmd", words);
+	say_list(c, words, true);
 	c->cmd_set = true;
 	return 0;
 }
@@ -205,12 +193,18 @@ static int change_entrypoint(struct change *c)
 
 	if (*c->args && command(c, &words))
 		return -1;
+	say_list(c, words, true);
 	json_set_new(c->config, "Entrypoint", json_array_size(words) ? words : json_null());
 	if (!json_array_size(words))
 		json_decref(words);
 	if (!c->cmd_set)
 		json_set_new(c->config, "Cmd", json_null());
 	return 0;
+}
+
+static void say_pair(struct change *c, const char *name, const char *value)
+{
+	buf_addf(c->said, "%s%s=%s", c->said->n && c->said->p[c->said->n - 1] != ' ' ? " " : "", name, value);
 }
 
 static int add_env(struct change *c, const char *name, const char *value)
@@ -220,6 +214,7 @@ static int add_env(struct change *c, const char *name, const char *value)
 	size_t i, n = strlen(name);
 	const char *s;
 
+	say_pair(c, name, value);
 	json_array_foreach(env, i, v) {
 		s = json_string_value(v);
 		if (s && !strncmp(s, name, n) && s[n] == '=')
@@ -236,6 +231,7 @@ static int change_env(struct change *c)
 
 static int add_label(struct change *c, const char *name, const char *value)
 {
+	say_pair(c, name, value);
 	json_set_str(member(c->config, "Labels", json_object), name, value);
 	return 0;
 }
@@ -292,9 +288,11 @@ static int change_expose(struct change *c)
 		return -1;
 	if (!*c->args)
 		return invalid(c, " requires at least one argument");
-	json_array_foreach(words, i, w)
+	json_array_foreach(words, i, w) {
 		if (add_ports(c, json_string_value(w)))
 			return -1;
+		buf_addf(c->said, "%s%s", i ? " " : "", json_string_value(w));
+	}
 	return 0;
 }
 
@@ -305,6 +303,7 @@ static int change_user(struct change *c)
 	if (!user)
 		return -1;
 	json_set_str(c->config, "User", user);
+	buf_adds(c->said, user);
 	return 0;
 }
 
@@ -314,10 +313,10 @@ static int change_volume(struct change *c)
 	json_t *volumes;
 	const json_t *w;
 	size_t i;
+	bool bad;
 
-	if (json_form(c, c->args, &words))
-		return -1;
-	if (!words)
+	words = dockerfile_list(c->args, &bad, c->e);
+	if (!words && !bad)
 		words = expanded_words(c);
 	if (!words)
 		return -1;
@@ -329,6 +328,7 @@ static int change_volume(struct change *c)
 			return invalid(c, " specified can not be an empty string");
 		json_set_new(volumes, json_string_value(w), json_object());
 	}
+	say_list(c, words, false);
 	return 0;
 }
 
@@ -341,6 +341,7 @@ static int change_workdir(struct change *c)
 	joined = *dir == '/' ? xstrdup(dir) : xasprintf("/%s/%s", json_str(c->config, "WorkingDir", ""), dir);
 	clean = fs_clean_path(joined);
 	json_set_str(c->config, "WorkingDir", clean);
+	buf_adds(c->said, clean);
 	return 0;
 }
 
@@ -379,6 +380,7 @@ static int change_stopsignal(struct change *c)
 	if (!signal_ok(sig))
 		return err_kind(c->e, ERR_INVALID, "invalid signal: %s", sig);
 	json_set_str(c->config, "StopSignal", sig);
+	buf_adds(c->said, sig);
 	return 0;
 }
 
@@ -394,6 +396,24 @@ static int change_onbuild(struct change *c)
 		return err_kind(c->e, ERR_INVALID, "%s isn't allowed as an ONBUILD trigger",
 			span_caseeqs(trigger, "FROM") ? "FROM" : "MAINTAINER");
 	json_append_str(member(c->config, "OnBuild", json_array), c->args);
+	buf_adds(c->said, c->args);
+	return 0;
+}
+
+static int change_shell(struct change *c)
+{
+	bool bad;
+	json_t *words = dockerfile_list(c->args, &bad, c->e);
+
+	if (bad)
+		return -1;
+	if (!json_array_size(words)) {
+		json_decref(words);
+		return invalid(c, words ? " requires at least one argument" :
+					   " requires the arguments to be in JSON form");
+	}
+	json_set_new(c->config, "Shell", words);
+	say_list(c, words, false);
 	return 0;
 }
 
@@ -474,12 +494,31 @@ static int take_health_flags(struct change *c, json_t *health, const char **at)
 	return 0;
 }
 
+/* As Go's %q has the struct: each duration is text, the number of retries a character. */
+static void say_health(struct change *c, const json_t *health)
+{
+	static const char *const durations[] = {"Interval", "Timeout", "StartPeriod", "StartInterval"};
+	json_int_t retries = json_int(health, "Retries", 0);
+	char text[CLOCK_DURATION_MAX];
+	size_t i;
+
+	buf_addc(c->said, '{');
+	say_list(c, json_arr(health, "Test"), true);
+	for (i = 0; i < ARRAY_SIZE(durations); i++)
+		buf_addf(c->said, " \"%s\"", clock_format_duration(json_int(health, durations[i], 0), text));
+	if (retries < ' ' || retries > '~')
+		buf_addf(c->said, " '\\x%02llx'}", (long long)retries & 0xff);
+	else
+		buf_addf(c->said, " '%c'}", (char)retries);
+}
+
 static int change_healthcheck(struct change *c)
 {
 	cleanup_json json_t *health = json_object();
 	const char *at = c->args, *text;
 	struct span kind;
 	json_t *test;
+	bool bad;
 
 	if (take_health_flags(c, health, &at))
 		return -1;
@@ -498,7 +537,8 @@ static int change_healthcheck(struct change *c)
 	} else {
 		if (!*text)
 			return err_kind(c->e, ERR_INVALID, "Missing command after HEALTHCHECK CMD");
-		if (json_form(c, text, &test))
+		test = dockerfile_list(text, &bad, c->e);
+		if (bad)
 			return -1;
 		if (test) {
 			json_array_insert_new(test, 0, json_string("CMD"));
@@ -509,6 +549,7 @@ static int change_healthcheck(struct change *c)
 		}
 	}
 	json_set_new(health, "Test", test);
+	say_health(c, health);
 	json_object_set(c->config, "Healthcheck", health);
 	return 0;
 }
@@ -522,7 +563,7 @@ static const struct instruction {
 	{"CMD", change_cmd}, {"ENTRYPOINT", change_entrypoint}, {"ENV", change_env}, {"EXPOSE", change_expose},
 	{"HEALTHCHECK", change_healthcheck}, {"LABEL", change_label}, {"ONBUILD", change_onbuild},
 	{"STOPSIGNAL", change_stopsignal}, {"USER", change_user}, {"VOLUME", change_volume},
-	{"WORKDIR", change_workdir},
+	{"WORKDIR", change_workdir}, {"SHELL", change_shell},
 };
 
 static const struct instruction *find(struct span name)
@@ -545,20 +586,40 @@ static int each(struct change *c, struct span text, bool apply, size_t *n)
 	for (*n = 0; dockerlex_line(&text, c->escape, &line); ++*n) {
 		name = (struct span){line.p, strcspn(line.p, " \t")};
 		in = find(name);
-		if (!in)
+		if (!in || in->apply == change_shell) /* a build's alone */
 			return err_kind(c->e, ERR_INVALID, "%.*s is not a valid change command", (int)name.n, name.p);
 		c->name = in->name;
 		c->args = line.p + name.n + strspn(line.p + name.n, " \t");
+		buf_reset(c->said);
 		if (apply && in->apply(c))
 			return -1;
 	}
 	return 0;
 }
 
+bool dockerfile_is_change(const char *name)
+{
+	return find(span_of(name)) != NULL;
+}
+
+int dockerfile_change(json_t *config, const struct dockerfile_line *line, char escape,
+	const struct dockerfile_change *how, struct buf *said, struct err *e)
+{
+	struct change c = {.config = config, .name = line->name, .args = line->args, .escape = escape,
+		.cmd_set = *how->cmd_set, .more_env = how->args, .shell = how->shell, .said = said, .e = e};
+	const struct instruction *in = find(span_of(line->name));
+
+	buf_addf(said, "%s ", line->name);
+	if (in->apply(&c))
+		return -1;
+	*how->cmd_set = c.cmd_set;
+	return 0;
+}
+
 int image_config_changes(json_t *config, const json_t *changes, struct err *e)
 {
-	struct change c = {.config = config, .e = e};
-	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_buf struct buf text = BUF_INIT, said = BUF_INIT;
+	struct change c = {.config = config, .said = &said, .e = e};
 	const json_t *v;
 	struct span all;
 	size_t i, n;

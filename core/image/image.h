@@ -72,6 +72,9 @@ void images_unpin(struct images *im, const char *chain);
 int images_commit(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e);
 /* The image it was made from (commit, the classic builder). */
 int images_set_parent(struct images *im, const char *id, const char *parent, struct err *e);
+/* The newest image made from @parent ("": from nothing) by a container of @config ("container_config", in full):
+ * a step of a build that was done before. -1: there is none. */
+int images_find_child(struct images *im, const char *parent, const json_t *config, char id[DIGEST_MAX]);
 /* Point a tag (":latest" if it has none) at an image, as `docker tag` does.  @e->kind ERR_NOT_FOUND
  * if there is no such image. */
 int images_tag(struct images *im, const struct imgref *ref, const char *id, struct err *e);

@@ -23,14 +23,6 @@ compose() {
 		"$clients/usr/libexec/docker/cli-plugins/docker-compose" --ansi never --progress plain "$@"
 }
 sql() { compose exec -T db psql -U postgres -At -c "$1"; }
-# until COMMAND succeeds: for what has no event to wait for, at most 30 s
-until_true() {
-	local end=$((SECONDS + 30))
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		read -r -t 0.1 <> <(:) || :
-	done
-}
 
 check "config" compose config -q
 check "up --wait" compose up -d --wait --wait-timeout 120

@@ -11,6 +11,8 @@
 #   check_status NAME N CMD...  ok if CMD's status is N
 #   ok NAME / not_ok NAME WHY / skip NAME WHY
 #
+#   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 30 s
+#
 #   as_user CMD...              run as the unprivileged user the engine belongs to
 #   engine_start [FLAG...]      start the engine as that user; sets DOCKER_HOST, engine_pid
 #   engine_stop                 SIGTERM, and wait for its end
@@ -74,6 +76,14 @@ check_status() {
 	shift 2
 	run "$@"
 	if [ "$status" = "$want" ]; then ok "$name"; else not_ok "$name" "status $status, want $want: $out"; fi
+}
+
+until_true() {
+	local end=$((SECONDS + 30))
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		read -r -t 0.05 <> <(:) || :
+	done
 }
 
 # --- what happens at the end ---------------------------------------------------------------------
