@@ -284,7 +284,7 @@ int container_rename(struct engine *en, struct container *c, const char *name, s
 void container_begin(struct container *c)
 {
 	pthread_mutex_lock(&c->lock);
-	while (c->busy)
+	while (c->busy || c->ending)
 		pthread_cond_wait(&c->changed, &c->lock);
 	c->busy = true;
 	pthread_mutex_unlock(&c->lock);

@@ -70,6 +70,7 @@ struct container {
 	int viewers;   /* processes that have its files mounted (archive.h): a start waits for them too */
 	json_t *host; /* sparse HostConfig; replaced, never changed in place */
 	bool busy;    /* an op is going on */
+	bool ending;  /* it has ended, and that is not told yet: neither an op begins nor a wait ends before */
 	bool removed;
 
 	enum status status, status_before; /* before: of a removal that fails */

@@ -317,6 +317,7 @@ static void note_failure(struct engine *en, struct container *c, int exit_code, 
 	c->exit_code = exit_code;
 	c->status = c->started_at ? ST_EXITED : ST_CREATED;
 	c->exits++;
+	c->ending = false;
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
 	container_save_state(en, c);
@@ -516,6 +517,7 @@ static struct ended note_exit(struct engine *en, struct container *c, const stru
 	c->paused = false;
 	health_end(c);
 	c->status = ST_EXITED;
+	c->ending = true;
 	end.stopping = c->stopping > 0;
 	if (wants_restart(en, c))
 		schedule_restart(en, c);
@@ -559,6 +561,7 @@ void container_exited(struct engine *en, struct container *c)
 	tell_exit(en, c, &x, end.stopping);
 	pthread_mutex_lock(&c->lock);
 	c->exits++;
+	c->ending = false;
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
 	if (end.auto_remove)

@@ -20,7 +20,7 @@ void wait_begin(struct container *c, struct wait_state *s)
 /* The answer, if it is time; c->lock is held. */
 static json_t *answer(const struct container *c, const struct wait_state *s, enum wait_for what)
 {
-	bool running = c->status == ST_RUNNING || c->status == ST_RESTARTING;
+	bool running = c->status == ST_RUNNING || c->status == ST_RESTARTING || c->ending;
 	json_t *j;
 
 	if (!c->removed && (what == WAIT_REMOVED || (what == WAIT_NOT_RUNNING && running) ||
