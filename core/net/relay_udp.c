@@ -16,10 +16,11 @@
  *   DNS), LASTING_NS after.  Two lists, the least recently used first, as the times are equal in each.
  *   FLOWS_MAX flows; beyond, the one idle for longest gives way, fresh ones first.
  *
- *   One thread, its own loop; buffers for BATCH datagrams of any size.
+ *   One thread, its own loop; buffers for DATAGRAM_BATCH datagrams of any size.
  */
 #include "base/clock.h"
 #include "base/fs.h"
+#include "net/datagram.h"
 #include "net/module.h"
 #include "net/relay.h"
 
@@ -35,9 +36,8 @@
 #define HASH_SIZE 4096
 #define FRESH_NS (30 * NS_PER_S) /* conntrack's times */
 #define LASTING_NS (180 * NS_PER_S)
-#define BATCH 16
 #define ROUNDS 4 /* batches for one socket at a time */
-#define DATAGRAM_MAX 65536
+#define ACCEPT_BATCH 16
 #define STACK_KB 64
 
 struct flow_list {
@@ -52,6 +52,7 @@ struct udp_flow {
 	struct flow_list *list;
 	int64_t used;
 	unsigned int answers; /* up to 2 */
+	bool whole[2];	      /* sending to that side: several as one, datagram.h */
 };
 
 static struct udp_flow flows[FLOWS_MAX], *hash[HASH_SIZE], *free_flows;
@@ -63,7 +64,7 @@ static struct watch listeners[2] = {{.fd = -1}, {.fd = -1}};
 static struct loop loop;
 static bool alarm_set;
 
-static uint8_t data[BATCH][DATAGRAM_MAX];
+static uint8_t data[DATAGRAM_BATCH][DATAGRAM_MAX];
 
 /* --- lists ---------------------------------------------------------------------------------------- */
 
@@ -145,22 +146,19 @@ static void host_failed(struct udp_flow *f, int error)
 		relay_icmp_error(&f->tuple, IPPROTO_UDP, 0, error);
 }
 
-/* Send @n datagrams of the batch.  False: the flow has ended. */
-static bool pass_on(struct udp_flow *f, int to, struct mmsghdr *m, int n)
+/* Send @n of the batch.  False: the flow has ended. */
+static bool pass_on(struct udp_flow *f, int to, const struct datagrams *d, size_t n)
 {
-	int done, at = 0, errors = 0;
+	size_t sent, errors = 0;
 
-	while (at < n && errors <= n) {
-		done = sendmmsg(f->side[to].fd, m + at, (unsigned int)(n - at), MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (done > 0) {
-			at += done;
-			continue;
-		}
+	while (n && datagram_send(f->side[to].fd, d, n, &sent, &f->whole[to])) {
 		if (errno == EAGAIN)
 			return true; /* lost */
-		errors++;
+		d += sent;
+		n -= sent;
 		if (!is_serious(errno)) {
-			at++; /* this one is lost, perhaps not the next */
+			d++; /* this one is lost, perhaps not the next */
+			n--;
 			continue;
 		}
 		/* An error that an earlier datagram caused comes instead of sending this one: once more. */
@@ -169,53 +167,35 @@ static bool pass_on(struct udp_flow *f, int to, struct mmsghdr *m, int n)
 			return false;
 		}
 		host_failed(f, errno);
-		if (errno != ECONNREFUSED)
+		if (errno != ECONNREFUSED || errors++ > DATAGRAM_BATCH)
 			return true;
 	}
 	return true;
 }
 
-static void batch_init(struct mmsghdr m[BATCH], struct iovec v[BATCH])
-{
-	int i;
-
-	memset(m, 0, sizeof(*m) * BATCH);
-	for (i = 0; i < BATCH; i++) {
-		v[i] = (struct iovec){data[i], DATAGRAM_MAX};
-		m[i].msg_hdr.msg_iov = &v[i];
-		m[i].msg_hdr.msg_iovlen = 1;
-	}
-}
-
 /* Move a batch from side @from; the number received, 0 when there was none or the flow has ended. */
 static int move_batch(struct udp_flow *f, int from)
 {
-	struct mmsghdr m[BATCH];
-	struct iovec v[BATCH];
-	int n, i;
+	struct datagrams d[DATAGRAM_BATCH];
+	int n = datagram_receive(f->side[from].fd, data, d);
 
-	batch_init(m, v);
-	n = recvmmsg(f->side[from].fd, m, BATCH, MSG_DONTWAIT, NULL);
-	if (n <= 0) {
-		if (!is_serious(errno))
-			return 0;
+	if (n < 0 && is_serious(errno)) {
 		if (from == SIDE_HOST)
 			host_failed(f, errno);
 		else
 			flow_end(f);
-		return 0;
 	}
-	for (i = 0; i < n; i++)
-		v[i].iov_len = m[i].msg_len;
+	if (n <= 0)
+		return 0;
 	flow_used(f, from == SIDE_HOST);
-	return pass_on(f, !from, m, n) ? n : 0;
+	return pass_on(f, !from, d, (size_t)n) ? n : 0;
 }
 
 static void move(struct udp_flow *f, int from)
 {
 	int i;
 
-	for (i = 0; i < ROUNDS && move_batch(f, from) == BATCH; i++)
+	for (i = 0; i < ROUNDS && move_batch(f, from) == DATAGRAM_BATCH; i++)
 		;
 }
 
@@ -304,9 +284,11 @@ static struct udp_flow *flow_open(const struct tuple *t)
 	if (inside < 0)
 		return NULL;
 	f = slot_take();
-	*f = (struct udp_flow){.tuple = *t, .used = clock_mono_ns(), .hash_next = *at};
+	*f = (struct udp_flow){.tuple = *t, .used = clock_mono_ns(), .hash_next = *at, .whole = {true, true}};
 	*at = f;
 	list_append(&fresh, f);
+	datagram_prepare(inside);
+	datagram_prepare(host);
 	f->side[SIDE_INSIDE] = (struct watch){fd_steal(&inside), 0, inside_ready};
 	f->side[SIDE_HOST] = (struct watch){fd_steal(&host), 0, host_ready};
 	if (loop_add(&loop, &f->side[0], EPOLLIN) || loop_add(&loop, &f->side[1], EPOLLIN)) {
@@ -360,29 +342,28 @@ static int take_one(int listener)
 	} control;
 	struct sockaddr_storage src = {0};
 	struct iovec v = {data[0], DATAGRAM_MAX};
-	struct mmsghdr m = {.msg_hdr = {.msg_name = &src,
-				    .msg_namelen = sizeof(src),
-				    .msg_iov = &v,
-				    .msg_iovlen = 1,
-				    .msg_control = control.space,
-				    .msg_controllen = sizeof(control.space)}};
-	ssize_t n = recvmsg(listener, &m.msg_hdr, MSG_DONTWAIT);
+	struct msghdr m = {.msg_name = &src,
+		.msg_namelen = sizeof(src),
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space)};
+	ssize_t n = recvmsg(listener, &m, MSG_DONTWAIT);
+	struct datagrams d = {data[0], (size_t)n, (size_t)n};
 	struct udp_flow *f;
 	struct tuple t;
 
 	if (n < 0)
 		return -1;
-	if (message_tuple(&m.msg_hdr, &t))
+	if (message_tuple(&m, &t))
 		return 0;
 	f = flow_find(&t);
 	if (!f)
 		f = flow_open(&t);
 	if (!f)
 		return 0;
-	v.iov_len = (size_t)n;
-	m.msg_hdr = (struct msghdr){.msg_iov = &v, .msg_iovlen = 1};
 	flow_used(f, false);
-	pass_on(f, SIDE_HOST, &m, 1);
+	pass_on(f, SIDE_HOST, &d, 1);
 	return 0;
 }
 
@@ -391,7 +372,7 @@ static void listener_ready(struct watch *w, uint32_t events)
 	int i;
 
 	(void)events;
-	for (i = 0; i < BATCH && !take_one(w->fd); i++)
+	for (i = 0; i < ACCEPT_BATCH && !take_one(w->fd); i++)
 		;
 }
 
