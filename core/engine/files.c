@@ -268,6 +268,15 @@ static struct resolv parse_resolv(const char *path)
 	return r;
 }
 
+json_t *files_host_servers(void)
+{
+	struct resolv r = parse_resolv(HOST_RESOLV);
+	json_t *servers = json_incref(r.servers);
+
+	resolv_release(&r);
+	return servers;
+}
+
 static bool is_loopback(const char *server)
 {
 	return !strncmp(server, "127.", 4) || !strcmp(server, "::1");

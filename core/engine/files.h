@@ -11,6 +11,8 @@ struct container;
 
 /* The servers of --dns, or daemon.json's: a new array, empty where the host's are to be asked. */
 json_t *files_name_servers(struct engine *en, const json_t *host);
+/* The servers that the host's resolv.conf names: a new array. */
+json_t *files_host_servers(void);
 /* Does an option of --dns-option, or daemon.json's, set ndots? */
 bool files_ndots_set(struct engine *en, const json_t *host);
 /* Is its name server the one at 127.0.0.11? */

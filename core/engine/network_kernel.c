@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/container.h"
+#include "engine/host_dns.h"
 #include "net/netd.h"
 #include "net/netns.h"
 #include "net/nft.h"
@@ -177,6 +178,7 @@ static void tell_loopback(struct engine *en)
 static void replay(void *arg)
 {
 	tell_loopback(arg);
+	host_dns_tell(arg);
 	sandboxes_replay(arg);
 }
 
@@ -188,9 +190,10 @@ void network_reach_netd(struct engine *en)
 	if (en->netd && (netns_run(netd_netns(en->netd), forbid_forwarding, NULL, e) ||
 				nl_open(&en->networks->inside, netd_netns(en->netd), NETLINK_ROUTE, e)))
 		en->netd = NULL; /* its thread lives on, without harm */
-	if (en->netd)
+	if (en->netd) {
 		tell_loopback(en);
-	else
+		host_dns_tell(en);
+	} else
 		log_err(e, "there is no network for containers but the host's");
 }
 

@@ -17,6 +17,7 @@
 #include "engine/container.h"
 #include "engine/exec.h"
 #include "engine/health.h"
+#include "engine/host_dns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -164,6 +165,16 @@ static void log_grew(struct engine *en, int wd)
 	pthread_rwlock_unlock(&en->lock);
 }
 
+int watch_path(struct engine *en, const char *path, uint32_t events)
+{
+	return en->watcher->inotify < 0 ? -1 : inotify_add_watch(en->watcher->inotify, path, events);
+}
+
+void unwatch_path(struct engine *en, int wd)
+{
+	inotify_rm_watch(en->watcher->inotify, wd);
+}
+
 static void read_inotify(struct watcher *w)
 {
 	_Alignas(struct inotify_event) char buf[4096];
@@ -176,6 +187,7 @@ static void read_inotify(struct watcher *w)
 			ev = (const struct inotify_event *)(const void *)(buf + at);
 			if (ev->wd != last)
 				log_grew(w->en, ev->wd);
+			host_dns_event(w->en, ev->wd, ev->len ? ev->name : "");
 			last = ev->wd;
 		}
 	}
@@ -291,13 +303,15 @@ int watch_start(struct engine *en, struct err *e)
 	if (w->epfd < 0 || w->wake < 0)
 		return err_set(e, errno, "making the watcher");
 	if (w->inotify < 0)
-		log_warn("no inotify (%s): docker logs -f sees new lines when a container ends. Hint: raise "
+		log_warn("no inotify (%s): docker logs -f sees new lines when a container ends, and the host's "
+			 "name servers are those of the start. Hint: raise "
 			 "fs.inotify.max_user_instances",
 			strerror(errno));
 	else
 		add_fd(w, w->inotify, EPOLLIN, ID_INOTIFY);
 	add_fd(w, w->wake, EPOLLIN, ID_WAKE);
 	en->watcher = w;
+	host_dns_watch(en);
 	rc = thread_start("watcher", loop, w, STACK_KB);
 	return rc ? err_set(e, rc, "starting the watcher") : 0;
 }

@@ -30,6 +30,9 @@ void watch_remove(struct engine *en, uint64_t id, int fd);
 /* Something of a container is due at that time: c->restart_at, c->health_at. */
 void watch_timer(struct engine *en, int64_t at_mono);
 
+/* inotify_add_watch(2), for host_dns.c: its number or -1. */
+int watch_path(struct engine *en, const char *path, uint32_t events);
+void unwatch_path(struct engine *en, int wd);
 /* Wake the container's waiters when its log grows. Counted. */
 void watch_log(struct engine *en, struct container *c);
 void unwatch_log(struct engine *en, struct container *c);

@@ -25,11 +25,24 @@ is_up() { docker logs "$1" | grep -q up; }
 dig() { docker exec "$1" dig +time=3 +tries=1 "${@:2}"; }
 status_of() { dig "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
 
-mkfifo "$TEST_TMP/server" "$TEST_TMP/taken"
+mkfifo "$TEST_TMP/server" "$TEST_TMP/stub" "$TEST_TMP/taken"
 in_peer python3 "$TEST_TMP/bin/port_dns.py" 198.51.100.2 >"$TEST_TMP/server" &
 at_exit "kill $!"
 read -rt 20 line <"$TEST_TMP/server" || not_ok "the name server elsewhere is up" "it says nothing"
+# A resolver of the host's own, on its loopback, as systemd's; and a resolv.conf that the engine takes for the host's.
+in_host python3 "$TEST_TMP/bin/port_dns.py" 127.0.0.53 192.0.2.53 >"$TEST_TMP/stub" &
+at_exit "kill $!"
+read -rt 20 line <"$TEST_TMP/stub" || not_ok "the host's own name server is up" "it says nothing"
+mkdir "$TEST_TMP/etc" && chmod 755 "$TEST_TMP/etc"
+resolv() { # SERVER: by a rename, as everybody does it
+	echo "nameserver $1" >"$TEST_TMP/etc/new" && mv "$TEST_TMP/etc/new" "$TEST_TMP/etc/resolv.conf"
+}
+resolv 127.0.0.53
+user_network+=(unshare -m sh -c 'mount -t tmpfs etc /mnt && mkdir /mnt/lower /mnt/upper /mnt/work && mount --bind /etc /mnt/lower &&
+	ln -s "$0/resolv.conf" /mnt/upper/resolv.conf && mount -t overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work etc /etc &&
+	exec "$@"' "$TEST_TMP/etc")
 engine_start || exit 1
+user_network=(nsenter "--net=/run/netns/$host")
 docker import "$(image_busybox)" bb >/dev/null || exit 1
 
 # --- published ports ----------------------------------------------------------------------------------------
@@ -132,6 +145,17 @@ check_out "--dns: other names are asked for there" "192.0.2.1" dig out +short an
 check_out "and internal ones are not" "$db" dig out +short db
 check_out "an answer that is too long: TCP" 20 bash -c "$docker_cli -H unix://$xdg/docker.sock exec out dig +short TXT any.example | wc -l"
 check_has "says so over UDP" "tc" dig out +ignore TXT any.example
+box asks --network back >/dev/null
+check_out "without: at the host's, on its loopback" "192.0.2.53" dig asks +short any.example
+check_out "over TCP" 20 bash -c "$docker_cli -H unix://$xdg/docker.sock exec asks dig +short TXT any.example | wc -l"
+check_out "on the default bridge, too" "192.0.2.53" docker run --rm -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro bb dig +short any.example
+answers() { [ "$(dig asks +short any.example)" = "$1" ]; }
+resolv 198.51.100.2
+check "the host's servers change: others are asked" await answers 192.0.2.1
+resolv 127.0.0.53
+check "and back" await answers 192.0.2.53
+# A name of the network's that has no address of that kind, or is not known any more, is nobody else's.
+check_out "what is known here is not asked for elsewhere" "" dig asks +short AAAA db
 docker network create --internal closed >/dev/null
 box shut --network closed --dns 198.51.100.2 >/dev/null
 check_out "an internal network's containers ask nobody" "SERVFAIL" status_of shut any.example
@@ -156,6 +180,7 @@ check "netd killed: the port is there again" await client tcp 198.51.100.1 8080
 check_out "with the client's address" "198.51.100.2" client tcp 198.51.100.1 8080
 check_out "datagrams too" "198.51.100.2" client udp 198.51.100.1 8080
 check "and names" await dig web +short db
+check "those of others" await answers 192.0.2.53
 check_out "of the same" "$db" dig web +short db
 docker network disconnect front web
 check_out "disconnected from one network: the port leads to the other" "198.51.100.2" client tcp 198.51.100.1 8080
