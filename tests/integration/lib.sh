@@ -4,14 +4,7 @@
 # was found.  Sourced by each script, with CORACLE and TEST_TMP set by tests/run (made here when
 # a script is run by hand).
 #
-#   check NAME CMD...           ok if CMD succeeds
-#   check_fails NAME CMD...     ok if CMD fails
-#   check_out NAME WANT CMD...  ok if CMD's output (both streams) equals WANT
-#   check_has NAME PART CMD...  ok if CMD's output contains PART; its status does not matter
-#   check_status NAME N CMD...  ok if CMD's status is N
-#   ok NAME / not_ok NAME WHY / skip NAME WHY
-#
-#   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 30 s
+#   check, check_has, ...       what was found, see tests/lib/check.sh
 #
 #   as_user CMD...              run as the unprivileged user the engine belongs to
 #   engine_start [FLAG...]      start the engine as that user; sets DOCKER_HOST, engine_pid
@@ -23,81 +16,12 @@
 #   image_busybox               a rootfs tar of busybox, from the distribution's package; prints its path
 #   image_debian                the same of a small Debian with redis-server (cached in build/images)
 #   image_services              the same with redis-server, nginx and postgresql
-#   at_exit CMD                 run CMD when the script ends, last given first
 #
 # Nothing outlives a script: the engine, its containers and the user's processes are ended.
 set -u -o pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 : "${CORACLE:=$top/build/out/coracle}"
-if [ -z "${TEST_TMP:-}" ]; then
-	TEST_TMP=$(mktemp -d)
-	own_tmp=$TEST_TMP
-fi
-chmod 711 "$TEST_TMP"
-export LC_ALL=C
-
-# --- saying what was found ---------------------------------------------------------------------
-
-ok() { echo "ok - $1"; }
-not_ok() { echo "not ok - $1: ${2//$'\n'/ | }"; }
-skip() { echo "skip - $1: $2"; }
-
-run() { # CMD... -> $out, $status
-	out=$("$@" 2>&1 </dev/null)
-	status=$?
-	return 0
-}
-check() {
-	local name=$1
-	shift
-	run "$@"
-	if [ "$status" = 0 ]; then ok "$name"; else not_ok "$name" "status $status: $out"; fi
-}
-check_fails() {
-	local name=$1
-	shift
-	run "$@"
-	if [ "$status" != 0 ]; then ok "$name"; else not_ok "$name" "succeeded: $out"; fi
-}
-check_out() {
-	local name=$1 want=$2
-	shift 2
-	run "$@"
-	if [ "$out" = "$want" ]; then ok "$name"; else not_ok "$name" "status $status, got '$out', want '$want'"; fi
-}
-check_has() {
-	local name=$1 want=$2
-	shift 2
-	run "$@"
-	case $out in *"$want"*) ok "$name" ;; *) not_ok "$name" "status $status, '$want' is not in '$out'" ;; esac
-}
-check_status() {
-	local name=$1 want=$2
-	shift 2
-	run "$@"
-	if [ "$status" = "$want" ]; then ok "$name"; else not_ok "$name" "status $status, want $want: $out"; fi
-}
-
-until_true() {
-	local end=$((SECONDS + 30))
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		read -r -t 0.05 <> <(:) || :
-	done
-}
-
-# --- what happens at the end ---------------------------------------------------------------------
-
-exit_commands=()
-at_exit() { exit_commands=("$1" "${exit_commands[@]+"${exit_commands[@]}"}"); }
-finish() {
-	local status=$? c
-	for c in "${exit_commands[@]+"${exit_commands[@]}"}"; do eval "$c"; done
-	[ -z "${own_tmp:-}" ] || rm -rf "$own_tmp"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
+. "$top/tests/lib/check.sh"
 
 # --- the user ---------------------------------------------------------------------------------
 

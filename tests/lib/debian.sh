@@ -12,8 +12,8 @@ debian_uri() {
 	apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 '^http.*/debian/$'
 }
 
-debian_apt() { # SUITE COMMAND...: apt-get for that suite
-	local suite=$1 dir=$top/build/debian/apt-$1 uri
+debian_apt() { # SUITE COMMAND...: apt-get for that suite ("A B": for both)
+	local suite=$1 dir=$top/build/debian/apt-${1// /+} uri
 	shift
 	if [ ! -e "$dir/updated" ]; then
 		uri=$(debian_uri) || { echo "apt has no Debian mirror" >&2; return 1; }
