@@ -24,7 +24,7 @@
 #define CONFIG_MAX (4 << 20) /* bytes of config.json */
 
 static const struct entry *const tables[] = {
-	entries_run, entries_attach, entries_ps, entries_stats, entries_logs, entries_containers, entries_images,
+	entries_run, entries_attach, entries_update, entries_ps, entries_stats, entries_logs, entries_containers, entries_images,
 	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
 	entries_network_create,
 	entries_inspect, entries_system, entries_context, entries_dial,
@@ -47,8 +47,8 @@ static const struct group {
 static const char *const absent[] = {
 	"build", "builder", "buildx", "bake", "checkpoint", "compose", "config",
 	"login", "logout", "manifest", "node", "plugin", "push", "search",
-	"secret", "service", "stack", "swarm", "trust", "update", "context export",
-	"context import", "context update", "container update",
+	"secret", "service", "stack", "swarm", "trust", "context export",
+	"context import", "context update",
 	"image build", "image push", "system df",
 	"system prune", "volume update", NULL,
 };

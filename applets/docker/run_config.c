@@ -330,9 +330,8 @@ static int set_namespaces(json_t *h, const struct run_opts *o, struct err *e)
 
 /* --- restart, logging, storage ------------------------------------------------------------ */
 
-static int set_restart(json_t *host, const char *policy, struct err *e)
+int restart_policy(json_t *j, const char *policy, struct err *e)
 {
-	json_t *j = json_object_get(host, "RestartPolicy");
 	struct span name = span_of(policy), count = {0};
 	ssize_t colon = span_chr(name, ':');
 	int64_t n = 0;
@@ -570,7 +569,7 @@ static int fill(json_t *c, const struct run_opts *o, const struct flag *flags, i
 			(long long)o->memory_swappiness);
 	if (set_mounts_and_ports(c, h, o, e) || set_resources(h, o, e) ||
 		set_config(c, o, flags, argc, argv, e) || set_namespaces(h, o, e) ||
-		set_restart(h, o->restart, e) || set_logging(h, o, e) || set_security(h, o, e) ||
+		restart_policy(json_object_get(h, "RestartPolicy"), o->restart, e) || set_logging(h, o, e) || set_security(h, o, e) ||
 		set_storage(h, o, e))
 		return -1;
 	set_host(h, o, flags);

@@ -6,7 +6,7 @@
  * POST /containers/create.  The body has every member the stock client sends, with its values, so
  * that docker inspect of the result shows the same.
  *
- * Private to run_*.c and cmd_run.c.
+ * Private to run_*.c, cmd_run.c and cmd_update.c.
  */
 #ifndef DOCKER_RUN_SPEC_H
 #define DOCKER_RUN_SPEC_H
@@ -62,6 +62,9 @@ struct run_streams {
  */
 json_t *run_spec(const struct run_opts *o, const struct flag *flags, int argc, char **argv,
 	struct run_streams *streams, struct err *e);
+
+/* run_config.c: "on-failure:3" into @j, a RestartPolicy. */
+int restart_policy(json_t *j, const char *policy, struct err *e);
 
 /* --- its parts, by file ------------------------------------------------------------------- */
 

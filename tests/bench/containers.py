@@ -6,6 +6,9 @@ The engine at SOCKET (its supervisor is ENGINE_PID) has an image "busybox", and 
 PEER_SOCKET, which is measured in the same run: ratios are printed. BENCH_MANY is how many containers
 "many" is (500; the peer gets none of them), BENCH_MB how much comes through a stream (300).
 BENCH_PARTS picks some of exec, twenty, many, streams, copies.
+
+Behind the table each figure is a line of its own for programs: name value unit peer peer_value ratio goal,
+words without blanks, "-" for what there is not.
 """
 import http.client, json, os, re, shutil, socket, statistics, subprocess, sys, threading, time
 
@@ -73,9 +76,19 @@ def medians(commands, n=20):
     return {name: statistics.median(t) for name, t in times.items()}
 
 
+lines = []  # for programs
+
+
+def word(text):
+    return re.sub(r"[^a-z0-9.<>=-]+", "_", text.lower()).strip("_") or "-"
+
+
 def row(what, ours, theirs=None, unit="ms", goal="", faster=True):
-    ratio = "%8.1fx" % (theirs / ours if faster else ours / theirs) if theirs else " " * 9
-    print("%-58s %9.1f %-4s %9s %s  %s" % (what, ours, unit, "%.1f" % theirs if theirs else "-", ratio, goal), flush=True)
+    ratio = "%.1fx" % (theirs / ours if faster else ours / theirs) if theirs else ""
+    other = "%.1f" % theirs if theirs else "-"
+    print("%-58s %9.1f %-4s %9s %9s  %s" % (what, ours, unit, other, ratio, goal), flush=True)
+    lines.append("%s %.1f %s %s %s %s %s" % (word(what), ours, unit, "docker" if theirs else "-", other, ratio or "-",
+                                             goal.replace(" ", "") or "-"))
 
 
 def parallel(functions):
@@ -316,3 +329,5 @@ def bench_copies():
 print("%-58s %14s %9s %9s  goal" % ("", "coracle", "peer", "ratio"))
 for name in PARTS:
     globals()["bench_" + name]()
+print()
+print("\n".join(lines))

@@ -111,6 +111,12 @@ check_status "exec, not found" 127 o exec web frobnicate
 check_out "exec, options" "b /tmp 5" o exec -e A=b -w /tmp -u 5 web sh -c 'echo $A $(pwd) $(id -u)'
 check_has "top" "sleep 1000" o top web
 check_out "rename" "" o rename web web2
+check_out "update" web2 o update --restart on-failure:3 web2
+check_out "update, what came of it" "{on-failure 3}" o inspect -f '{{.HostConfig.RestartPolicy}}' web2
+check_out "update with nothing to do" "you must provide one or more flags when using this command" o update web2
+check_out "update, a policy that is none" "invalid restart policy format: maximum retry count must be an integer" \
+	o update --restart on-failure:x web2
+check_status "update, some are not there" 1 o update --restart no web2 nope
 check_out "stop" "web2" o stop -t 1 web2
 check_out "wait" "137" o wait web2
 check_has "ps -a" "Exited (137)" o ps -a
