@@ -4,7 +4,7 @@
  *
  *	relay.c		start: the inside's routes and rules, sysctls; "info"; what may be reached
  *	relay_tcp.c	a SYN to its end: connecting outside, then letting the container in
- *	relay_worker.c	connections that stand: threads that move bytes (splice.h)
+ *	relay_worker.c	connections that stand, and the threads for large ones (splice.h)
  *	relay_udp.c	datagrams
  *	relay_icmp.c	echo requests; ICMP errors for everybody
  *	relay_packet.c	reading and making packets
@@ -59,7 +59,7 @@ enum flow_state {
 	FLOW_FREE,
 	FLOW_CONNECTING, /* `host` connects */
 	FLOW_OFFERED,	 /* it is connected; the SYN was let in, an accept() will follow */
-	FLOW_RELAYING,	 /* its worker's alone */
+	FLOW_RELAYING,	 /* relay_worker.c's alone */
 };
 
 struct flow {
@@ -77,7 +77,6 @@ struct flow {
 		struct { /* RELAYING */
 			struct loop_job job;
 			struct worker *worker;
-			int taken[2];
 			struct splice splice;
 		};
 	};
@@ -88,8 +87,8 @@ void relay_flow_forget(struct flow *f);
 
 /* --- relay_worker.c --- */
 int relay_workers_start(struct err *e);
-/* Hand over a flow whose sides are both connected, and the descriptors of these. */
-void relay_worker_take(struct flow *f, int inside, int host);
+/* Relay a flow whose sides are both connected, by these descriptors.  By the relay thread. */
+void relay_flow_begin(struct flow *f, int inside, int host);
 
 /* --- relay_udp.c --- */
 int relay_udp_start(struct relay_ports *ports, struct err *e);

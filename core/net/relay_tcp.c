@@ -7,7 +7,7 @@
  *	refused		-> gone		a RST, or an ICMP error, in the peer's name
  *	timed out	-> gone		nothing: the container has been waiting as long as we have
  *	connected	-> OFFERED	the SYN is let in: it reaches our listener, which answers it
- *	accepted	-> RELAYING	by a worker (relay_worker.c), until both ends were seen
+ *	accepted	-> RELAYING	by relay_worker.c, until both ends were seen
  *	not accepted	-> gone		after OFFER_NS: the container did not wait
  *   So connect(2) in the container succeeds, fails and takes time as it would on the host.
  *
@@ -15,7 +15,7 @@
  *   may have been lost; RELAYING lets it in if it is another one: the kernel then tells the container
  *   that the old connection stands, which ends it on both sides.
  *
- *   All of that on the relay thread; only the end of a flow comes from its worker.  The lock guards the
+ *   All of that on the relay thread; only the end of a large flow comes from its worker.  The lock guards the
  *   table: hash, free list, states.  It is held for a few instructions.
  *
  * Limits: FLOWS_MAX flows, or half the descriptors we may have.  A SYN beyond is ignored, and repeated
@@ -211,7 +211,7 @@ static void host_ready(struct watch *w, uint32_t events)
 	int error = 0;
 
 	(void)events;
-	loop_remove(&relay_loop, w); /* the worker watches it next */
+	loop_remove(&relay_loop, w); /* splice.c watches it next */
 	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &n))
 		error = errno;
 	if (!error) {
@@ -337,7 +337,7 @@ static int accept_one(int listener)
 	}
 	offered_remove(f);
 	set_state(f, FLOW_RELAYING);
-	relay_worker_take(f, fd, f->host.fd);
+	relay_flow_begin(f, fd, f->host.fd);
 	return 0;
 }
 

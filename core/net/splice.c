@@ -149,6 +149,7 @@ static int receive(struct splice_end *from, bool ready)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	from->held = (size_t)n;
 	from->eof = !n;
+	from->splice->moved += (size_t)n;
 	return 1;
 }
 
@@ -208,6 +209,14 @@ static int watch_end(struct splice_end *e)
 	return 0;
 }
 
+static void tell_large(struct splice *s)
+{
+	void (*large)(struct splice *) = s->large;
+
+	s->large = NULL;
+	large(s);
+}
+
 static void end_ready(struct watch *w, uint32_t events)
 {
 	struct splice_end *e = (struct splice_end *)(void *)((char *)w - offsetof(struct splice_end, w));
@@ -225,6 +234,8 @@ static void end_ready(struct watch *w, uint32_t events)
 		finish(s, false);
 	else if (rc || watch_end(&s->a) || watch_end(&s->b))
 		finish(s, true);
+	else if (s->large && s->moved >= SPLICE_LARGE)
+		tell_large(s);
 }
 
 static void end_init(struct splice_end *e, struct splice *s, struct splice_end *other, int fd)
@@ -241,8 +252,31 @@ int splice_start(struct splice *s, struct splice_pool *p, int a, int b, void (*c
 {
 	s->pool = p;
 	s->closed = closed;
+	s->large = NULL;
+	s->moved = 0;
 	end_init(&s->a, s, &s->b, a);
 	end_init(&s->b, s, &s->a, b);
+	if (!watch_end(&s->a) && !watch_end(&s->b))
+		return 0;
+	splice_abort(s);
+	return -1;
+}
+
+void splice_on_large(struct splice *s, void (*large)(struct splice *s))
+{
+	s->large = large;
+}
+
+void splice_pause(struct splice *s)
+{
+	loop_remove(s->pool->loop, &s->a.w);
+	loop_remove(s->pool->loop, &s->b.w);
+	s->a.watched = s->b.watched = false;
+}
+
+int splice_resume(struct splice *s, struct splice_pool *p)
+{
+	s->pool = p;
 	if (!watch_end(&s->a) && !watch_end(&s->b))
 		return 0;
 	splice_abort(s);

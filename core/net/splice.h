@@ -7,7 +7,9 @@
  * idle holds two sockets and no pipe; one whose receiver is slow keeps what is in its pipe and reads no
  * more, so that the sender is slowed down by its own window.
  *
- * A struct splice is embedded in whatever owns the connection, and used by the loop's thread alone.
+ * A struct splice is embedded in whatever owns the connection, and used by the loop's thread alone.  It may
+ * change its loop: most connections carry little and stay with the thread that made them, which costs no
+ * wake-up of another; one that proves to be large asks, by way of @large, to be moved.
  */
 #ifndef NET_SPLICE_H
 #define NET_SPLICE_H
@@ -17,6 +19,7 @@
 #include <stddef.h>
 
 #define SPLICE_IDLE_PIPES 32
+#define SPLICE_LARGE (256 * 1024) /* bytes both ways from which on a connection is large */
 
 /* Empty pipes, for all pairs of one loop. */
 struct splice_pool {
@@ -41,7 +44,9 @@ struct splice_end {
 struct splice {
 	struct splice_end a, b;
 	struct splice_pool *pool;
+	size_t moved; /* bytes, both ways */
 	void (*closed)(struct splice *s);
+	void (*large)(struct splice *s); /* NULL: nobody wants to know */
 };
 
 void splice_pool_init(struct splice_pool *p, struct loop *l);
@@ -55,6 +60,13 @@ void splice_pool_release(struct splice_pool *p);
  * Return: 0, or -1 and errno, and both are closed
  */
 int splice_start(struct splice *s, struct splice_pool *p, int a, int b, void (*closed)(struct splice *s));
+/* From now on: call @large once when it is (not from within this function); it may call splice_pause(). */
+void splice_on_large(struct splice *s, void (*large)(struct splice *s));
+
+/* Stop watching, for another loop to go on: by the thread of the old one, then by that of the new one.
+ * splice_resume() may close it, as splice_start(). */
+void splice_pause(struct splice *s);
+int splice_resume(struct splice *s, struct splice_pool *p);
 
 /* End it at once, with a reset to both sides; @closed is not called. */
 void splice_abort(struct splice *s);

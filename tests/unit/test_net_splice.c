@@ -227,6 +227,56 @@ TEST(aborted_means_reset_for_both)
 	teardown();
 }
 
+static int large;
+
+static void note_large(struct splice *s)
+{
+	CHECK(s == &pair);
+	large++;
+	splice_pause(s);
+}
+
+/* Where the one loop left off, the other goes on: with data in the pipe, and events that came between. */
+TEST(a_large_one_may_change_its_loop)
+{
+	static char bytes[1 << 16];
+	struct splice_pool other_pool;
+	size_t sent = 0, got = 0;
+	struct loop other;
+	struct err e = ERR_INIT;
+	ssize_t n;
+
+	setup();
+	large = 0;
+	splice_on_large(&pair, note_large);
+	while (!large) {
+		NEED(sent < 1u << 26);
+		memset(bytes, (int)(sent >> 16), sizeof(bytes));
+		n = send(client, bytes, sizeof(bytes), MSG_DONTWAIT);
+		sent += n > 0 ? (size_t)n : 0;
+		loop_once(&loop, 0);
+	}
+	CHECK(sent >= SPLICE_LARGE);
+	CHECK_INT(shutdown(client, SHUT_WR), 0);
+	CHECK_INT(idle_wakes(), 0);
+	NEED(CHECK_OK(e, loop_init(&other, &e)));
+	splice_pool_init(&other_pool, &other);
+	CHECK_INT(splice_resume(&pair, &other_pool), 0);
+	while ((n = recv(server, bytes, sizeof(bytes), MSG_DONTWAIT)) != 0) {
+		got += n > 0 ? (size_t)n : 0;
+		NEED(n > 0 || errno == EAGAIN);
+		loop_once(&other, n > 0 ? 0 : 20);
+	}
+	CHECK(got == sent);
+	CHECK_INT(shutdown(server, SHUT_WR), 0);
+	while (!closed)
+		loop_once(&other, 20);
+	CHECK_INT(large, 1);
+	splice_pool_release(&other_pool);
+	loop_release(&other);
+	teardown();
+}
+
 TEST(no_descriptor_is_left)
 {
 	int before, after;
