@@ -10,6 +10,7 @@
 #include "engine/exec.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "engine/limits.h"
 #include "engine/schema.h"
 #include "engine/spec.h"
 #include "engine/validate.h"
@@ -384,6 +385,7 @@ static json_t *make_request(struct engine *en, struct exec *x, const json_t *hos
 	json_set_new(r, "join", json_pack("{s:i, s:I}", "pid", (int)pid, "start_time", (json_int_t)start_time));
 	json_set_new(r, "process", process);
 	add_cgroup(en, x->c, r);
+	json_set_str(r, "affinity", limits_affinity(&en->cgroups, host));
 	json_set_str(r, "user_text", exec_user(x));
 	if (json_arr(host, "GroupAdd"))
 		json_object_set(r, "group_add", json_arr(host, "GroupAdd"));

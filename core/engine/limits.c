@@ -118,6 +118,11 @@ json_t *limits_resources(const json_t *host)
 	return j;
 }
 
+const char *limits_affinity(const struct cgroup_driver *d, const json_t *host)
+{
+	return d->controllers & CONTROL_CPUSET ? "" : json_str(host, "CpusetCpus", "");
+}
+
 int64_t limits_cage(const struct cgroup_driver *d, const json_t *host)
 {
 	int64_t pids = json_int(host, "PidsLimit", 0);
@@ -162,7 +167,7 @@ static void warn_of_rest(const struct cgroup_driver *d, const json_t *host, json
 		unsigned int controller;
 	} not_held[] = {
 		{"PidsLimit", "--pids-limit", CONTROL_PIDS}, {"CpuShares", "--cpu-shares", CONTROL_CPU},
-		{"CpusetCpus", "--cpuset-cpus", CONTROL_CPUSET}, {"CpusetMems", "--cpuset-mems", CONTROL_CPUSET},
+		{"CpusetMems", "--cpuset-mems", CONTROL_CPUSET},
 		{"MemoryReservation", "--memory-reservation", CONTROL_MEMORY},
 		{"BlkioDeviceReadBps", "--device-read-bps", CONTROL_IO},
 		{"BlkioDeviceWriteBps", "--device-write-bps", CONTROL_IO},
@@ -207,6 +212,11 @@ void limits_warn(const struct cgroup_driver *d, const json_t *host, json_t *warn
 		if (soft.memory)
 			warn_of_soft(d, host, CONTROL_MEMORY, "The memory limit", warnings);
 		limits_release(&l);
+	}
+	if (*limits_affinity(d, host)) {
+		cleanup_free char *why = reason(d, CONTROL_CPUSET);
+
+		warn(warnings, "--cpuset-cpus", "is soft", why, ", so its processes start on those, but may choose others");
 	}
 	warn_of_rest(d, host, warnings);
 }

@@ -14,6 +14,8 @@ const char *limits_driver_asked(const json_t *exec_opts);
 /* "resources" in the words of the OCI runtime-spec; new reference. */
 json_t *limits_resources(const json_t *host);
 
+/* CPUs that a container's processes are to start on, as no controller holds them there: "" is all. */
+const char *limits_affinity(const struct cgroup_driver *d, const json_t *host);
 /* How many processes are to be held to by a user namespace (ns/cage.h), as no controller does; 0: not. */
 int64_t limits_cage(const struct cgroup_driver *d, const json_t *host);
 

@@ -150,6 +150,7 @@ static json_t *make_request(struct start *s, json_t *spec, struct err *e)
 	cgroup = cgroup_driver_describe(&s->en->cgroups, parent, s->c->id);
 	if (cgroup)
 		json_set_new(r, "cgroup", cgroup);
+	json_set_str(r, "affinity", limits_affinity(&s->en->cgroups, s->host));
 	init = json_object_get(s->host, "Init");
 	json_set_bool(r, "init", init ? json_is_true(init) : s->en->config.init);
 	return r;

@@ -17,6 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifndef IFF_LOWER_UP /* of <linux/if.h>, which glibc's does not go with */
+#define IFF_LOWER_UP 0x10000
+#endif
+
 #define KINDS_MAX 64 /* types of routes that have a name */
 
 /* --- asking --------------------------------------------------------------------------------------- */

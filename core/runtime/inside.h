@@ -20,6 +20,10 @@ const char *errno_text(int code);
 /* err_set() with that text after the message. */
 int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* --- affinity.c --- */
+/* Run on the CPUs of a list as "0-3,5" from now on. */
+int affinity_set(const char *list, struct err *e);
+
 /* --- arena.c --- */
 /* From now on JSON lives in chunks of this size, and is never freed. */
 void arena_for_json(size_t chunk_size);

@@ -40,6 +40,7 @@
  *  "process": OCI process object (exec)
  *  "cgroup":  where its cgroup is to be, as cgroup_driver_describe() says; for an exec, {"path", "unit"?} of the
  *		one that there is; absent: it gets none, and the monitor holds what it can of "linux.resources"
+ *  "affinity": list of the CPUs that it starts on ("0-3"), where no cpuset holds it; absent: all
  *  "init":    bool		run our docker-init as PID 1
  *  "user_text": "name:group" to look up in the container's own passwd and group files, in place of
  *		process.user; null or absent: process.user holds

@@ -219,6 +219,13 @@ static int load_filter(const json_t *request, struct filter *f, struct err *e)
 	return path ? filter_load(path, f, e) : 0;
 }
 
+static int choose_cpus(const json_t *request, struct err *e)
+{
+	const char *list = json_str(request, "affinity", "");
+
+	return *list ? affinity_set(list, e) : 0;
+}
+
 static void user_wishes(const json_t *request, struct spec_process *p)
 {
 	p->user_text = json_str(request, "user_text", NULL);
@@ -241,6 +248,8 @@ static int container(const struct start *st, const json_t *request, struct err *
 		return -1;
 	user_wishes(request, &s.process);
 	new_session();
+	if (choose_cpus(request, e))
+		return -1;
 	if ((!st->enter && join_namespaces(&s, e)) || name_host(&s, e))
 		return -1;
 	if (s.new_namespaces & CLONE_NEWNET && rootfs_loopback_up(e))
@@ -306,6 +315,8 @@ static int exec_inside(const struct start *st, const json_t *request, struct err
 		return -1;
 	user_wishes(request, &process);
 	new_session();
+	if (choose_cpus(request, e))
+		return -1;
 	if (foreign_namespaces(st->join_pid, &flags, e))
 		return -1;
 	if (flags && setns(st->join_pidfd, flags))
