@@ -125,7 +125,7 @@ vm_build() { # DIR
 
 vm_image() { # prints the directory, or why there is none
 	local key dir
-	key=$({ cat "${BASH_SOURCE[0]}"; echo "$vm_release"; } | sha256sum | cut -c1-12)
+	key=$({ cat "$top/tests/vm/image.sh"; echo "$vm_release"; } | sha256sum | cut -c1-12)
 	dir=$vm_images/$key
 	mkdir -p "$vm_images"
 	(
