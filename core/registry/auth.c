@@ -250,8 +250,7 @@ static void add_scopes(struct buf *out, const char *scope)
 	}
 }
 
-/* The token in an answer as an Authorization value, to free(); NULL with @e. */
-static char *parse_token(struct span text, int64_t *life_s, struct err *e)
+char *auth_token_parse(struct span text, int64_t *life_s, struct err *e)
 {
 	cleanup_json json_t *j = json_parse(text.p, text.n, e);
 	const char *token = json_str(j, "access_token", "");
@@ -337,7 +336,7 @@ static struct token *fetch_token(struct auth *a, const char *scope, struct err *
 		if (rs.head.status >= 400)
 			reg_error(&rs, e);
 		else if (!http_read_all(&rs, TOKEN_ANSWER_MAX, &answer, e))
-			value = parse_token((struct span){answer.p, answer.n}, &life_s, e);
+			value = auth_token_parse((struct span){answer.p, answer.n}, &life_s, e);
 		http_response_release(&rs);
 	}
 	if (value) {

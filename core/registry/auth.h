@@ -26,6 +26,10 @@ bool auth_challenge_find(const struct response_head *h, enum auth_scheme scheme,
 /* What a registry that wants a password and gets none ends in: a 500 of the API, so no kind of its own. */
 #define AUTH_NONE_GIVEN "no basic auth credentials"
 
+/* The token in an authorization server's answer as an Authorization value, to free(), and for how many
+ * seconds it is good; NULL with @e. */
+char *auth_token_parse(struct span text, int64_t *life_s, struct err *e);
+
 struct auth; /* credentials for one registry endpoint, and the tokens got with them */
 
 /* @credentials: {"username", "password", "identitytoken", "registrytoken"} or NULL; copied. */
