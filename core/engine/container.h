@@ -157,7 +157,7 @@ void container_event(struct engine *en, struct container *c, const char *action,
 
 int container_save_config(struct engine *en, struct container *c, int flags, struct err *e);
 /* What it was made of, as config.json has it; en->lock or an op keeps the name. */
-json_t *container_to_json(const struct container *c);
+json_t *container_to_json(const struct engine *en, const struct container *c);
 /* Losing it costs the engine nothing it could not find out again, so errors are only logged. */
 void container_save_state(struct engine *en, struct container *c);
 /* Load all, reconnect to living monitors, take note of those that ended, drop what is half-made. */

@@ -469,13 +469,14 @@ static int make_directory(struct engine *en, struct container *c, struct err *e)
 	cleanup_free char *tmp = xasprintf("tmp/container-%s", c->id);
 	cleanup_free char *file = xasprintf("%s/config.json", tmp);
 	cleanup_free char *final = xasprintf("containers/%s", c->id);
-	cleanup_json json_t *j = container_to_json(c);
+	cleanup_json json_t *j = NULL;
 	int flags = json_bool(c->host, "AutoRemove", false) ? 0 : FILE_SYNC;
 
 	if (mkdirat(en->datafd, tmp, 0710))
 		return err_set(e, errno, "making %s", tmp);
 	if (make_rootfs(en, c, e))
 		goto undo_directory;
+	j = container_to_json(en, c); /* with the layer it stands on */
 	if (check_workdir(en, c, e) || volumes_copy_up(en, c, e) || json_save_at(en->datafd, file, j, flags, e))
 		goto undo;
 	if (!renameat(en->datafd, tmp, en->datafd, final))

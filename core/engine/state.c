@@ -57,7 +57,7 @@ const char *container_status(const struct container *c)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-json_t *container_to_json(const struct container *c)
+json_t *container_to_json(const struct engine *en, const struct container *c)
 {
 	json_t *j = json_object();
 
@@ -66,6 +66,7 @@ json_t *container_to_json(const struct container *c)
 	json_set_int(j, "created", c->created);
 	json_set_str(j, "image", c->image_id);
 	json_set_str(j, "layer", c->layer);
+	json_set_str(j, "driver", store_driver_name(&en->store));
 	json_object_set(j, "config", c->config);
 	json_object_set(j, "host", c->host);
 	json_object_set(j, "mounts", c->mounts);
@@ -80,10 +81,9 @@ int container_save_config(struct engine *en, struct container *c, int flags, str
 
 	pthread_rwlock_rdlock(&en->lock);
 	pthread_mutex_lock(&c->lock);
-	j = container_to_json(c);
+	j = container_to_json(en, c);
 	pthread_mutex_unlock(&c->lock);
 	pthread_rwlock_unlock(&en->lock);
-	json_set_str(j, "driver", store_driver_name(&en->store));
 	return json_save_at(en->datafd, file, j, flags, e);
 }
 
