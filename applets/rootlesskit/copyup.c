@@ -11,7 +11,7 @@
 #include "kit.h"
 
 #include "base/fs.h"
-#include "runtime/mountapi.h"
+#include "base/mountapi.h"
 
 #include <errno.h>
 #include <stdio.h>

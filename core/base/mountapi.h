@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/runtime/mountapi.h - the descriptor-based mount calls of Linux 5.2 and 5.12
+ * core/base/mountapi.h - the descriptor-based mount calls of Linux 5.2 and 5.12
  *
  * C libraries and kernel headers disagree about who declares these (and clash where both do), so
  * they stand here under names of our own.  See fsopen(2), open_tree(2), mount_setattr(2).
  */
-#ifndef RUNTIME_MOUNTAPI_H
-#define RUNTIME_MOUNTAPI_H
+#ifndef BASE_MOUNTAPI_H
+#define BASE_MOUNTAPI_H
 
 #include <fcntl.h>
 #include <stdint.h>

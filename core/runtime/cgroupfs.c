@@ -14,8 +14,8 @@
  *   program needs it to run.
  */
 #include "base/fs.h"
+#include "base/mountapi.h"
 #include "runtime/inside.h"
-#include "runtime/mountapi.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -16,6 +16,7 @@
 #include "runtime/protocol.h"
 #include "runtime/runtime.h"
 #include "runtime/spec.h"
+#include "storage/storage.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -161,6 +162,8 @@ static json_t *make_settings(const json_t *request, struct err *e)
 	uint64_t make = 0;
 
 	copy_members(s, request);
+	if (rootfs_is_served(json_obj(request, "rootfs")))
+		json_object_set(s, "rootfs", json_obj(request, "rootfs"));
 	if (spec && spec_namespaces(spec, &make, &pid_ns, &user_ns, e)) {
 		json_decref(s);
 		return NULL;

@@ -12,8 +12,8 @@
  *   mounted over.
  */
 #include "base/fs.h"
+#include "base/mountapi.h"
 #include "runtime/inside.h"
-#include "runtime/mountapi.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -13,9 +13,9 @@
  */
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/mountapi.h"
 #include "base/proc.h"
 #include "runtime/monitor.h"
-#include "runtime/mountapi.h"
 
 #include <errno.h>
 #include <linux/sched.h>

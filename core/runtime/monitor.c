@@ -26,6 +26,7 @@
 #include "base/proc.h"
 #include "runtime/inside.h"
 #include "runtime/start.h"
+#include "storage/storage.h"
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -211,7 +212,7 @@ static void write_state(struct monitor *m)
 
 static int settings(struct monitor *m, struct start *st, const json_t *j, struct err *e)
 {
-	const json_t *join = json_obj(j, "join");
+	const json_t *join = json_obj(j, "join"), *rootfs = json_obj(j, "rootfs");
 
 	if (limits_parse(json_obj(j, "resources"), &m->limits, e))
 		return -1;
@@ -232,6 +233,9 @@ static int settings(struct monitor *m, struct start *st, const json_t *j, struct
 		if (st->join_pidfd < 0)
 			return err_kind(e, ERR_CONFLICT, "cannot exec in a stopped container");
 	}
+	st->root_mount = rootfs ? rootfs_serve(rootfs, e) : -1;
+	if (rootfs && st->root_mount < 0)
+		return err_wrap(e, "mounting the root filesystem");
 	m->log.socket.changed = log_peer_changed;
 	m->log.socket.arg = m;
 	return logger_open(&m->log, json_obj(j, "log"), e);
@@ -289,6 +293,7 @@ static int launch(struct monitor *m, struct start *st, struct err *e)
 	for (i = 0; i < 3; i++)
 		fd_close(&st->stdio[i]);
 	fd_close(&st->join_pidfd);
+	fd_close(&st->root_mount);
 	if (m->pid < 0 || confine_enter(m, st, e))
 		return -1;
 	if (prepare_serving(m, e) || hold(m, &m->limits, e))

@@ -13,8 +13,8 @@
  *   locked in a user namespace (mount_namespaces(7)) and asking to clear them would fail.
  */
 #include "base/fs.h"
+#include "base/mountapi.h"
 #include "runtime/inside.h"
-#include "runtime/mountapi.h"
 #include "storage/storage.h"
 
 #include <errno.h>

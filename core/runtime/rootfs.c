@@ -12,8 +12,8 @@
  *   detaching stays ours.
  */
 #include "base/fs.h"
+#include "base/mountapi.h"
 #include "runtime/inside.h"
-#include "runtime/mountapi.h"
 
 #include <errno.h>
 #include <net/if.h>

@@ -26,9 +26,9 @@
 #include "runtime/start.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/mountapi.h"
 #include "base/proc.h"
 #include "runtime/inside.h"
-#include "runtime/mountapi.h"
 #include "storage/storage.h"
 
 #include <errno.h>
@@ -87,13 +87,21 @@ static int name_host(const struct spec *s, struct err *e)
 }
 
 /* The rootfs mounted, where only we see it. O_PATH descriptor, or -1. */
-static int mount_root(const struct spec *s, const json_t *desc, struct err *e)
+static int attach_root(int tree, const char *path, struct err *e)
+{
+	cleanup_close int at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return at < 0 || mnt_attach(tree, at) ? err_errno(e, errno, "mounting on %s", path) : 0;
+}
+
+static int mount_root(const struct start *st, const struct spec *s, const json_t *desc, struct err *e)
 {
 	int fd;
 
 	if (mount(NULL, "/", NULL, s->propagation, NULL))
 		return err_errno(e, errno, "setting the propagation of /");
-	if (rootfs_mount(desc, s->root_path, false, e))
+	if (st->root_mount >= 0 ? attach_root(st->root_mount, s->root_path, e) :
+				  rootfs_mount(desc, s->root_path, false, e))
 		return err_wrap(e, "mounting the root filesystem");
 	/* Its parent must not be shared, for pivot_root; and what is mounted below it stays ours. */
 	if (s->propagation & MS_SHARED && mount(NULL, s->root_path, NULL, MS_PRIVATE | MS_REC, NULL))
@@ -254,7 +262,7 @@ static int container(const struct start *st, const json_t *request, struct err *
 		return -1;
 	if (s.new_namespaces & CLONE_NEWNET && rootfs_loopback_up(e))
 		return -1;
-	root = mount_root(&s, json_object_get(request, "rootfs"), e);
+	root = mount_root(st, &s, json_object_get(request, "rootfs"), e);
 	if (root < 0)
 		return -1;
 	/* By the image's own files: what is mounted over them says nothing about users. */

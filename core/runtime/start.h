@@ -25,6 +25,7 @@ struct start {
 	bool tty;
 	unsigned int rows, cols; /* 0: as the terminal is made */
 	int stdio[3];		 /* the container's ends, above 2; -1: /dev/null or the terminal */
+	int root_mount;	 /* the root filesystem, detached (rootfs_serve()); -1: it is mounted by its description */
 	int cgroup;	 /* directory of the cgroup it is born into, or -1 */
 	bool gate;	 /* it waits for a byte on its socket before it goes on (start_go()) */
 	bool cgroup_ns;	 /* a cgroup namespace is to be made, of the cgroup it is in by then */

@@ -18,9 +18,9 @@
  *   (mountpoint.c).
  */
 #include "base/fs.h"
+#include "base/mountapi.h"
 #include "base/proc.h"
 #include "runtime/inside.h"
-#include "runtime/mountapi.h"
 #include "runtime/runtime.h"
 #include "storage/storage.h"
 

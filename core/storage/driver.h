@@ -37,6 +37,11 @@ struct driver {
 	/* Add to @desc what mount() needs; @path is the directory's absolute path. */
 	void (*describe)(const char *path, const struct lowers *lowers, json_t *desc);
 	int (*mount)(const json_t *desc, const char *target, struct err *e);
+	/* Where a process has to stay beside the mount: start it as a child of nobody, and return the mount,
+	 * detached; -1 with @e.  NULL: mount() needs no process. */
+	int (*serve)(const json_t *desc, struct err *e);
+	/* Before a layer's or root filesystem's directory is removed file by file: do it faster.  Or NULL. */
+	void (*drop)(int dirfd);
 	/* Bytes and inodes that are the container's own. */
 	int (*usage)(int dirfd, int64_t *bytes, int64_t *inodes, struct err *e);
 	/* Each difference to the layers, in any order, by change_add(). */
@@ -48,6 +53,8 @@ struct driver {
 };
 
 extern const struct driver overlay_driver;
+extern const struct driver fuse_driver;
+extern const struct driver btrfs_driver;
 extern const struct driver vfs_driver;
 const struct driver *driver_by_name(const char *name); /* or NULL */
 

@@ -20,7 +20,7 @@ json_t *layer_graph(const struct store *s, const char *chain)
 	char at[DIGEST_MAX];
 	json_t *j;
 
-	if (strcmp(store_driver_name(s), "overlay2") || layer_stat(s, chain, &info, NULL))
+	if ((strcmp(store_driver_name(s), "overlay2") && strcmp(store_driver_name(s), "fuse-overlayfs")) || layer_stat(s, chain, &info, NULL))
 		return json_null();
 	j = json_object();
 	while (*info.parent) {

@@ -17,9 +17,10 @@
  *   disk takes seconds.  With "volatile" it does not; then overlayfs leaves a mark in the work
  *   directory and refuses to use it again until the mark is gone (Linux 5.10).
  */
-#include "storage/driver.h"
+#include "storage/overlay.h"
 #include "storage/lookup.h"
 #include "storage/tar_pack.h"
+#include "storage/tar_unpack.h"
 #include "storage/tree.h"
 #include "base/fs.h"
 
@@ -180,7 +181,7 @@ static int probe_use(const char *path, struct err *e)
 }
 
 /* In a child with mounts of its own: whatever happens there is gone with it. */
-static int probe_child(const char *path, struct err *e)
+static int probe_child(int (*try)(const json_t *desc, const char *target, struct err *e), const char *path, struct err *e)
 {
 	cleanup_free char *lower = xasprintf("%s/lower", path), *upper = xasprintf("%s/upper", path),
 			  *work = xasprintf("%s/work", path), *merged = xasprintf("%s/merged", path);
@@ -189,24 +190,24 @@ static int probe_child(const char *path, struct err *e)
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return err_set(e, errno, "making a mount namespace to try overlayfs");
-	return overlay_mount(desc, merged, e) ? -1 : probe_use(path, e);
+	return try(desc, merged, e) ? -1 : probe_use(path, e);
 }
 
-static int overlay_probe(int dirfd, const char *path, bool single_id, struct err *e)
+int overlay_probe_with(int (*mount)(const json_t *desc, const char *target, struct err *e), int dirfd,
+	const char *path, struct err *e)
 {
 	struct err why = ERR_INIT;
 	int ends[2], status;
 	ssize_t got;
 	pid_t pid;
 
-	(void)single_id;
 	if (probe_prepare(dirfd, e))
 		return -1;
 	if (pipe2(ends, O_CLOEXEC))
 		return err_set(e, errno, "making a pipe");
 	pid = fork();
 	if (!pid) {
-		status = probe_child(path, &why) ? 1 : 0;
+		status = probe_child(mount, path, &why) ? 1 : 0;
 		_exit(fd_write_full(ends[1], &why, sizeof(why)) ? 2 : status);
 	}
 	close(ends[1]);
@@ -225,9 +226,15 @@ static int overlay_probe(int dirfd, const char *path, bool single_id, struct err
 	return -1;
 }
 
+static int overlay_probe(int dirfd, const char *path, bool single_id, struct err *e)
+{
+	(void)single_id;
+	return overlay_probe_with(overlay_mount, dirfd, path, e);
+}
+
 /* --- root filesystems --- */
 
-static int overlay_create(int dirfd, const struct lowers *lowers, bool single_id, struct err *e)
+int overlay_create(int dirfd, const struct lowers *lowers, bool single_id, struct err *e)
 {
 	(void)lowers;
 	(void)single_id;
@@ -238,7 +245,7 @@ static int overlay_create(int dirfd, const struct lowers *lowers, bool single_id
 	return 0;
 }
 
-static void overlay_describe(const char *path, const struct lowers *lowers, json_t *desc)
+void overlay_describe(const char *path, const struct lowers *lowers, json_t *desc)
 {
 	cleanup_free char *upper = xasprintf("%s/upper", path), *work = xasprintf("%s/work", path);
 	json_t *lower = json_array();
@@ -251,7 +258,7 @@ static void overlay_describe(const char *path, const struct lowers *lowers, json
 	json_set_str(desc, "work", work);
 }
 
-static int overlay_usage(int dirfd, int64_t *bytes, int64_t *inodes, struct err *e)
+int overlay_usage(int dirfd, int64_t *bytes, int64_t *inodes, struct err *e)
 {
 	return fs_tree_usage_at(dirfd, "upper", bytes, inodes, e);
 }
@@ -329,6 +336,10 @@ static int visit_change(void *arg, const struct tree_item *it, struct err *e)
 	struct stat below;
 	bool was = lookup_stat(c->lower, it->path, &below), opaque;
 
+	/* fuse-overlayfs leaves such a file beside its attribute; nobody in a container can make one. */
+	if (!strcmp(it->name, WHITEOUT_OPAQUE))
+		return 0;
+
 	if (tree_is_whiteout(&it->st)) {
 		if (was) {
 			tell_parents(c, it->path);
@@ -347,7 +358,7 @@ static int visit_change(void *arg, const struct tree_item *it, struct err *e)
 	return opaque ? tell_hidden(c, it, e) : 0;
 }
 
-static int overlay_changes(int dirfd, const struct lowers *lowers, json_t *out, struct err *e)
+int overlay_changes(int dirfd, const struct lowers *lowers, json_t *out, struct err *e)
 {
 	cleanup_close int upper = openat(dirfd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct changes c = { .out = out, .told = BUF_INIT };
@@ -362,7 +373,7 @@ static int overlay_changes(int dirfd, const struct lowers *lowers, json_t *out, 
 	return rc;
 }
 
-static int overlay_pack(int dirfd, const struct lowers *lowers, struct tar_writer *w, struct err *e)
+int overlay_pack(int dirfd, const struct lowers *lowers, struct tar_writer *w, struct err *e)
 {
 	(void)lowers;
 	return tar_pack_tree(w, dirfd, "upper", "", true, e);

@@ -275,6 +275,20 @@ static int make_readonly(const char *target, struct err *e)
 	return 0;
 }
 
+bool rootfs_is_served(const json_t *desc)
+{
+	const struct driver *d = driver_by_name(json_str(desc, "driver", ""));
+
+	return d && d->serve;
+}
+
+int rootfs_serve(const json_t *desc, struct err *e)
+{
+	const struct driver *d = driver_by_name(json_str(desc, "driver", ""));
+
+	return d && d->serve ? d->serve(desc, e) : err_set(e, EINVAL, "serving a root filesystem");
+}
+
 int rootfs_mount(const json_t *desc, const char *target, bool readonly, struct err *e)
 {
 	const char *name = json_str(desc, "driver", "");

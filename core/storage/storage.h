@@ -82,7 +82,7 @@ int layer_remove(struct store *s, const char *chain, struct err *e);
 json_t *layer_graph(const struct store *s, const char *chain);
 
 /* May layers of one image be unpacked in any order, side by side, or does a draft need its parent
- * committed before?  True for overlay2 and vfs: both keep a layer as what it changes. */
+ * committed before?  True for all there are: they keep a layer as what it changes. */
 bool store_layers_independent(const struct store *s);
 
 struct layer_draft {
@@ -161,6 +161,11 @@ bool rootfs_has_file(struct store *s, const char *id, const char *path);
  * May change the working directory.  Called between clone and exec of a single-threaded process.
  */
 int rootfs_mount(const json_t *desc, const char *target, bool readonly, struct err *e);
+/* With fuse-overlayfs a process has to stay beside the mount, and must not be one of the container's. */
+bool rootfs_is_served(const json_t *desc);
+/* Then: start it, and return the mount, detached (for move_mount(2)), or -1 with @e.  The process is nobody's
+ * child and ends with the mount.  For single-threaded callers. */
+int rootfs_serve(const json_t *desc, struct err *e);
 /* Bytes and inodes the container has written. */
 int rootfs_usage(struct store *s, const char *id, int64_t *bytes, int64_t *inodes, struct err *e);
 /* `docker diff`: array of {"Path": "/x", "Kind": 0 modified, 1 added, 2 deleted}, sorted by path. */

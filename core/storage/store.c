@@ -21,7 +21,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static const struct driver *const drivers[] = { &overlay_driver, &vfs_driver };
+static const struct driver *const drivers[] = { &overlay_driver, &fuse_driver, &btrfs_driver, &vfs_driver };
 
 /* --- file systems --- */
 
@@ -94,6 +94,14 @@ int store_draft(const struct store *s, const char *kind, char *name, struct err 
 	return 0;
 }
 
+static void drop(const struct store *s, int tmp, const char *name)
+{
+	cleanup_close int dir = s->driver->drop ? openat(tmp, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (dir >= 0)
+		s->driver->drop(dir);
+}
+
 int store_discard(const struct store *s, const char *path, struct err *e)
 {
 	cleanup_close int tmp = store_tmpfd(s);
@@ -110,6 +118,7 @@ int store_discard(const struct store *s, const char *path, struct err *e)
 			e->kind = ERR_NOT_FOUND;
 		return -1;
 	}
+	drop(s, tmp, name);
 	return fs_remove_tree_at(tmp, name, e);
 }
 
@@ -138,7 +147,8 @@ static bool worked_before(const struct store *s, const struct driver *d)
 	cleanup_buf struct buf boot = BUF_INIT, stamp = BUF_INIT;
 	cleanup_free char *path = xasprintf("%s/works", d->name);
 
-	return stamp_text(&boot) && !file_read_at(s->datafd, path, 64, &stamp, NULL) &&
+	/* A device's mode and a mount's options may have changed since. */
+	return !d->serve && !d->drop && stamp_text(&boot) && !file_read_at(s->datafd, path, 64, &stamp, NULL) &&
 	       !strcmp(boot.p, stamp.p);
 }
 
@@ -206,7 +216,7 @@ static const struct driver *find_driver(const char *name, struct err *e)
 	if (d)
 		return d;
 	err_kind(e, ERR_INVALID, "storage driver %s is not known", name);
-	err_hint(e, "leave storage-driver out to have the best one chosen, or name overlay2 or vfs");
+	err_hint(e, "leave storage-driver out to have the best one chosen, or name overlay2, fuse-overlayfs, btrfs or vfs");
 	return NULL;
 }
 

@@ -10,6 +10,7 @@
 
 #define UNPACK_BLOCK 131072
 #define OPAQUE_XATTR "user.overlay.opaque"
+#define FUSE_OPAQUE_XATTR "user.fuseoverlayfs.opaque" /* what fuse-overlayfs sets */
 #define STAT_XATTR "user.coracle.stat"
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"

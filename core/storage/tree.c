@@ -275,7 +275,7 @@ bool xattr_is_content(const char *name)
 	if (!strcmp(name, "security.capability"))
 		return true;
 	return !strncmp(name, "user.", 5) && strncmp(name, "user.overlay.", 13) &&
-	       strncmp(name, "user.coracle.", 13);
+	       strncmp(name, "user.fuseoverlayfs.", 19) && strncmp(name, "user.coracle.", 13);
 }
 
 static int by_text(const void *a, const void *b)
@@ -331,7 +331,9 @@ bool tree_is_opaque(int dirfd, const char *name)
 	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	char c;
 
-	return fd >= 0 && fgetxattr(fd, OPAQUE_XATTR, &c, 1) == 1 && c == 'y';
+	if (fd < 0)
+		return false;
+	return (fgetxattr(fd, OPAQUE_XATTR, &c, 1) == 1 || fgetxattr(fd, FUSE_OPAQUE_XATTR, &c, 1) == 1) && c == 'y';
 }
 
 bool tree_is_whiteout(const struct stat *st)
