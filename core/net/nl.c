@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define ERRNO_MAX 4095 /* MAX_ERRNO of linux/err.h */
 #define READ_MAX (64 << 10)	/* bytes of one recvmsg: dumps come in parts of at most 32 KiB */
 #define DUMP_TRIES 16		/* a table that changes under each of them is another's problem */
 #define ATTR_TYPE(a) ((a)->nla_type & NLA_TYPE_MASK)
@@ -269,6 +270,12 @@ static struct span error_words(const struct nlmsghdr *h)
 	return nl_text(attrs[NLMSGERR_ATTR_MSG]);
 }
 
+/* -errno as the kernel sends it. */
+static int errno_of(int32_t code)
+{
+	return code < 0 && code >= -ERRNO_MAX ? -code : EPROTO;
+}
+
 /* What an NLMSG_ERROR says: 0 an acknowledgement, -1 with @e. */
 static int check_error(const struct nlmsghdr *h, const struct nl_batch *b, struct err *e)
 {
@@ -282,8 +289,8 @@ static int check_error(const struct nlmsghdr *h, const struct nl_batch *b, struc
 		return 0;
 	words = error_words(h);
 	if (!words.n)
-		return err_set(e, -m->error, "%s", what);
-	return err_set(e, -m->error, "%s: %.*s", what, (int)words.n, words.p);
+		return err_set(e, errno_of(m->error), "%s", what);
+	return err_set(e, errno_of(m->error), "%s: %.*s", what, (int)words.n, words.p);
 }
 
 /* --- talking ---------------------------------------------------------------------------------- */
@@ -323,7 +330,7 @@ static int check_done(const struct nlmsghdr *h, const struct reading *r, struct 
 {
 	const int32_t *code = nl_head(h, sizeof(*code));
 
-	return code && *code < 0 ? err_set(e, -*code, "%s", r->b->whats[0]) : 0;
+	return code && *code < 0 ? err_set(e, errno_of(*code), "%s", r->b->whats[0]) : 0;
 }
 
 static int one_answer(struct reading *r, const struct nlmsghdr *h, struct err *e)
