@@ -26,6 +26,8 @@
 	X("cage",    cage_role_main, 0) \
 	X("archive", archive_role_main, 0) \
 	X("context", context_role_main, 0)
+	X("tap",     tap_role_main,  0) \
+	X("archive", archive_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
 ROLES(X)

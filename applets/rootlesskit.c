@@ -106,7 +106,7 @@ static int open_state(struct parent *p, struct err *e)
 {
 	char temporary[] = "/tmp/rootlesskitXXXXXX";
 	cleanup_free char *lock = NULL;
-	static const char *const old[] = {"api.sock", "child_pid", "netns", "pasta.pid", "resolv.conf"};
+	static const char *const old[] = {"api.sock", "child_pid", "netns", "resolv.conf", "netd.json", "netd.sock"};
 	size_t i;
 
 	if (!*p->kit.state_dir)
@@ -280,8 +280,7 @@ static int attend(struct parent *p)
 		while ((got = waitpid(-1, &status, WNOHANG)) > 0) {
 			if (got == p->role)
 				return status;
-			if (got == p->network.pid) {
-				p->network.pid = 0;
+			if (driver_reaped(&p->network.driver, got)) {
 				log_warn("[rootlesskit:parent] %s ended: there is no network any more", p->kit.net);
 			}
 		}
@@ -323,17 +322,14 @@ static void finish(struct parent *p)
 		kill(p->role, SIGKILL);
 		waitpid(p->role, NULL, 0);
 	}
-	if (p->network.pid > 0) {
-		kill(p->network.pid, SIGKILL);
-		waitpid(p->network.pid, NULL, 0);
-	}
+	driver_stop(&p->network.driver);
 	if (p->dir && fs_remove_tree_at(AT_FDCWD, p->dir, &e))
 		log_err(&e, "[rootlesskit:parent] removing the state directory");
 }
 
 int rootlesskit_main(int argc, char **argv)
 {
-	struct parent p = {.lock = -1, .control = -1, .api = -1, .signals = -1};
+	struct parent p = {.lock = -1, .control = -1, .api = -1, .signals = -1, .network.driver = DRIVER_INIT};
 	struct err e = ERR_INIT;
 	int status;
 

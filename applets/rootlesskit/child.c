@@ -91,7 +91,8 @@ static int make_netns(struct err *e)
 
 	if (!kit_has_netns(&kit))
 		return 0;
-	if (!kit.detach_netns)
+	/* The relay's process is started from the host's side, later: until then we stay there. */
+	if (!kit.detach_netns && !kit_net_is(&kit, "relay"))
 		return unshare(CLONE_NEWNET) ? err_set(e, errno, "making a network namespace") : raise_loopback(e);
 	dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
@@ -154,11 +155,12 @@ static char *command_text(void)
 	return buf_detach(&b);
 }
 
-static void be_command(int report)
+static void be_command(pid_t parent, int report)
 {
 	sigset_t none;
 	int code;
 
+	proc_die_with_parent(parent); /* as RootlessKit's does */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -184,16 +186,18 @@ static int start_command(pid_t *pid, struct err *e)
 {
 	cleanup_close int reader = -1, writer = -1;
 	int fds[2], code;
+	pid_t us;
 
 	if (pipe2(fds, O_CLOEXEC))
 		return err_set(e, errno, "making a pipe");
 	reader = fds[0];
 	writer = fds[1];
+	us = getpid();
 	*pid = fork();
 	if (*pid < 0)
 		return err_set(e, errno, "starting the command");
 	if (!*pid)
-		be_command(writer);
+		be_command(us, writer);
 	fd_close(&writer);
 	if (fd_read_full(reader, &code, sizeof(code)) != sizeof(code))
 		return 0; /* the pipe was closed by a successful exec */
@@ -282,14 +286,25 @@ static int tell_end(int status)
 	return 255;
 }
 
+static int join_relay(char **servers, struct err *e)
+{
+	if (!kit_net_is(&kit, "relay"))
+		return 0;
+	if (kit_relay_start(&kit, state_dir, netns, servers, e))
+		return -1;
+	return !kit.detach_netns && setns(netns, CLONE_NEWNET) ? err_set(e, errno, "entering the network namespace") : 0;
+}
+
 static int run_command(void)
 {
 	struct err e = ERR_INIT;
+	char **servers;
 	struct kit_message m;
 	pid_t pid = 0;
 
 	await(KIT_GO, &m);
-	if (set_mounts(m.dns, &e) || open_signals(&e) || start_command(&pid, &e)) {
+	servers = kit_host_servers(); /* before the file is another one */
+	if (set_mounts(m.dns, &e) || join_relay(servers, &e) || open_signals(&e) || start_command(&pid, &e)) {
 		fprintf(stderr, "[rootlesskit:child ] error: %s\n", e.msg);
 		if (*e.hint)
 			fprintf(stderr, "[rootlesskit:child ] hint: %s\n", e.hint);

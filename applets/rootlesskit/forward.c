@@ -44,6 +44,7 @@ struct forward {
 	struct tcp *connections;
 	struct udp *flows; /* FLOWS_MAX of them; NULL for TCP */
 	int control;
+	int64_t slirp; /* slirp4netns' name for it, -1: it is ours */
 	bool over;
 };
 
@@ -62,6 +63,7 @@ struct udp {
 
 static struct forward *ports[PORTS_MAX];
 static int last_id;
+static char slirp_api[108], slirp_guest[46]; /* "": not by slirp4netns */
 static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER; /* held over a request to the child */
 
 /* --- sockets inside ----------------------------------------------------------------------------- */
@@ -309,6 +311,23 @@ static struct forward **free_place(struct err *e)
 	return NULL;
 }
 
+void forward_by_slirp(const char *api, const char *guest)
+{
+	snprintf(slirp_api, sizeof(slirp_api), "%s", api);
+	snprintf(slirp_guest, sizeof(slirp_guest), "%s", guest);
+}
+
+static int add_by_slirp(struct forward *f, struct forward **place, struct kit_port *p, struct err *e)
+{
+	if (slirp_add_port(slirp_api, &f->port, slirp_guest, &f->slirp, e)) {
+		free(f);
+		return -1;
+	}
+	p->id = f->port.id = ++last_id;
+	*place = f;
+	return 0;
+}
+
 int forward_add(struct kit_port *p, int control, struct err *e)
 {
 	struct forward **place = free_place(e), *f;
@@ -323,6 +342,9 @@ int forward_add(struct kit_port *p, int control, struct err *e)
 	f->control = control;
 	f->port = *p;
 	f->target = target;
+	f->slirp = -1;
+	if (*slirp_api)
+		return add_by_slirp(f, place, p, e);
 	if (loop_init(&f->loop, e)) {
 		free(f);
 		return -1;
@@ -358,7 +380,13 @@ int forward_remove(int id, struct err *e)
 
 		if (!f || f->port.id != id)
 			continue;
+		if (f->slirp >= 0 && slirp_remove_port(slirp_api, f->slirp, e))
+			return -1;
 		ports[i] = NULL;
+		if (f->slirp >= 0) {
+			free(f);
+			return 0;
+		}
 		f->end.fn = forward_over;
 		loop_call(&f->loop, &f->end); /* the thread frees it */
 		return 0;

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "net/driver.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -38,7 +39,8 @@ struct kit_list {
 struct kit {
 	struct kit_list copy_up, publish;
 	const char *copy_up_mode, *propagation, *net, *mtu, *cidr, *ifname, *port_driver, *reaper, *evacuate, *state_dir,
-		*subid_source, *semver, *slirp_binary, *slirp_sandbox, *slirp_seccomp, *pasta_binary, *unused;
+		*subid_source, *semver, *slirp_binary, *slirp_sandbox, *slirp_seccomp, *pasta_binary, *vpnkit_binary, *gvproxy_binary,
+		*lxc_binary, *lxc_bridge;
 	bool debug, no_host_loopback, ipv6, detach_netns, pidns, cgroupns, utsns, ipcns, help, version;
 	char **command;
 };
@@ -62,23 +64,6 @@ struct kit_message {
 	struct err err;
 };
 
-/* --- copyup.c: the child's mounts --- */
-int kit_copy_up(const char *dir, struct err *e);
-/* Make /etc/resolv.conf (@etc: it is a tmpfs of ours) name this server, with files of the state directory. */
-int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e);
-
-/* --- network.c: the program that is the network, as the parent sees it --- */
-struct kit_network {
-	pid_t pid; /* 0: none */
-	char dns[64], child_ip[64];
-};
-
-/* Check what --net and --port-driver ask for, before anything is made. */
-int kit_network_check(const struct kit *k, struct err *e);
-/* Start it for the namespaces of @child, and wait until it works. */
-int kit_network_start(struct kit_network *n, const struct kit *k, pid_t child, const char *state_dir, struct err *e);
-
-/* --- forward.c: the port driver "builtin" --- */
 struct kit_port {
 	int id;
 	char proto[8];	   /* "tcp", "tcp4", "tcp6", "udp", … */
@@ -88,6 +73,38 @@ struct kit_port {
 	uint16_t child_port;
 };
 
+/* --- copyup.c: the child's mounts --- */
+int kit_copy_up(const char *dir, struct err *e);
+/* Make /etc/resolv.conf (@etc: it is a tmpfs of ours) name this server, with files of the state directory. */
+int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e);
+
+/* --- network.c: --net and --port-driver, as the parent sees them --- */
+struct kit_network {
+	struct driver driver; /* of --net=relay nothing runs on the parent's side */
+	char dns[64], child_ip[64]; /* "": none */
+};
+
+bool kit_net_is(const struct kit *k, const char *name);
+/* Check what --net and --port-driver ask for, before anything is made. */
+int kit_network_check(const struct kit *k, struct err *e);
+/* Start it for the namespaces of @child, and wait until it works. */
+int kit_network_start(struct kit_network *n, const struct kit *k, pid_t child, const char *state_dir, struct err *e);
+
+/* --- relay.c: --net=relay, inside --- */
+/* The host's name servers, while its resolv.conf can be seen: a vector to strv_free(). */
+char **kit_host_servers(void);
+/* Make the relay's process for the namespace at STATE/netns (@netns), and the name server at the address that
+ * `--cidr` gives it.  The caller is in the host's network namespace.  Threads are started. */
+int kit_relay_start(const struct kit *k, const char *state_dir, int netns, char **servers, struct err *e);
+
+/* --- port_slirp.c: the port driver "slirp4netns" --- */
+/* Ask slirp4netns at its socket to forward a port to @guest; *id is its name for it. */
+int slirp_add_port(const char *api, const struct kit_port *p, const char *guest, int64_t *id, struct err *e);
+int slirp_remove_port(const char *api, int64_t id, struct err *e);
+
+/* --- forward.c: the ports, by the port drivers "builtin" and "slirp4netns" --- */
+/* Ports go by slirp4netns at that socket, to that address, not by ourselves. */
+void forward_by_slirp(const char *api, const char *guest);
 /* "127.0.0.1:8080:80/tcp", "127.0.0.1:8080:10.0.2.100:80/tcp". */
 int kit_port_parse(const char *text, struct kit_port *p, struct err *e);
 /* Listen on it; p->id is set.  @control: the child. Main thread only, like the next two. */

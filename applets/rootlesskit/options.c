@@ -31,21 +31,22 @@ static const struct option options[] = {
 	{"copy-up", 0, LIST, AT(copy_up), "mount a filesystem and copy-up the contents. e.g. \"--copy-up=/etc\""},
 	{"copy-up-mode", 0, TEXT, AT(copy_up_mode), "copy-up mode [tmpfs+symlink]"},
 	{"propagation", 0, TEXT, AT(propagation), "mount propagation [rprivate, rslave]"},
-	{"net", 0, TEXT, AT(net), "network driver [host, none, slirp4netns, pasta]"},
-	{"mtu", 0, TEXT, AT(mtu), "MTU for non-host network (default: 65520)"},
-	{"cidr", 0, TEXT, AT(cidr), "CIDR for pasta and slirp4netns networks (default: 10.0.2.0/24)"},
-	{"ifname", 0, TEXT, AT(ifname), "network interface name (default: tap0)"},
+	{"net", 0, TEXT, AT(net), "network driver [host, none, relay, slirp4netns, pasta, vpnkit, lxc-user-nic, gvisor-tap-vsock]"},
+	{"mtu", 0, TEXT, AT(mtu), "MTU for non-host network (default: 65520 for pasta and slirp4netns, 1500 for others)"},
+	{"cidr", 0, TEXT, AT(cidr), "CIDR for relay, pasta and slirp4netns networks (default: 10.0.2.0/24)"},
+	{"ifname", 0, TEXT, AT(ifname), "network interface name (default: tap0; eth0 for lxc-user-nic)"},
 	{"disable-host-loopback", 0, BOOL, AT(no_host_loopback), "prohibit connecting to 127.0.0.1:* on the host namespace"},
-	{"ipv6", 0, BOOL, AT(ipv6), "enable IPv6 routing"},
+	{"ipv6", 0, BOOL, AT(ipv6), "enable IPv6 routing (slirp4netns and pasta; relay always has it)"},
 	{"detach-netns", 0, BOOL, AT(detach_netns), "leave the command in the host's network namespace; the new one is STATE/netns"},
-	{"lxc-user-nic-binary", 0, TEXT, AT(unused), NULL},
-	{"lxc-user-nic-bridge", 0, TEXT, AT(unused), NULL},
-	{"vpnkit-binary", 0, TEXT, AT(unused), NULL},
+	{"lxc-user-nic-binary", 0, TEXT, AT(lxc_binary), "path of lxc-user-nic binary for --net=lxc-user-nic"},
+	{"lxc-user-nic-bridge", 0, TEXT, AT(lxc_bridge), "lxc-user-nic bridge name (default: lxcbr0)"},
 	{"pasta-binary", 0, TEXT, AT(pasta_binary), "path of pasta binary for --net=pasta"},
 	{"slirp4netns-binary", 0, TEXT, AT(slirp_binary), "path of slirp4netns binary for --net=slirp4netns"},
 	{"slirp4netns-sandbox", 0, TEXT, AT(slirp_sandbox), "enable slirp4netns sandbox [auto, true, false]"},
 	{"slirp4netns-seccomp", 0, TEXT, AT(slirp_seccomp), "enable slirp4netns seccomp [auto, true, false]"},
-	{"port-driver", 0, TEXT, AT(port_driver), "port driver for non-host network [none, implicit (for pasta), builtin]"},
+	{"vpnkit-binary", 0, TEXT, AT(vpnkit_binary), "path of VPNKit binary for --net=vpnkit"},
+	{"gvproxy-binary", 0, TEXT, AT(gvproxy_binary), "path of gvproxy binary for --net=gvisor-tap-vsock"},
+	{"port-driver", 0, TEXT, AT(port_driver), "port driver for non-host network [none, implicit (for pasta), builtin, slirp4netns]"},
 	{"publish", 'p', LIST, AT(publish), "publish ports. e.g. \"127.0.0.1:8080:80/tcp\""},
 	{"pidns", 0, BOOL, AT(pidns), "create a PID namespace"},
 	{"cgroupns", 0, BOOL, AT(cgroupns), "create a cgroup namespace"},
@@ -100,9 +101,10 @@ int kit_parse(struct kit *k, int argc, char **argv, struct err *e)
 	int i;
 
 	*k = (struct kit){.copy_up_mode = "tmpfs+symlink", .propagation = "", .net = "host", .mtu = "0", .cidr = "",
-		.ifname = "tap0", .port_driver = "none", .reaper = "auto", .evacuate = "", .state_dir = "",
+		.ifname = "", .port_driver = "none", .reaper = "auto", .evacuate = "", .state_dir = "",
 		.subid_source = "auto", .slirp_binary = "slirp4netns", .slirp_sandbox = "false",
-		.slirp_seccomp = "false", .pasta_binary = "pasta"};
+		.slirp_seccomp = "false", .pasta_binary = "pasta", .vpnkit_binary = "vpnkit", .gvproxy_binary = "gvproxy",
+		.lxc_binary = "", .lxc_bridge = ""};
 	for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
 		const char *p = argv[i] + (argv[i][1] == '-' ? 2 : 1), *value = strchr(p, '=');
 		struct span name = {p, value ? (size_t)(value - p) : strlen(p)};
@@ -135,7 +137,7 @@ void kit_help(void)
 	     "EXAMPLES:\n"
 	     "   rootlesskit bash                                 a shell in a new user and mount namespace\n"
 	     "   rootlesskit rm -rf ~/.local/share/docker         remove what belongs to subordinate ids\n"
-	     "   rootlesskit --copy-up=/etc --net=slirp4netns --disable-host-loopback \\\n"
+	     "   rootlesskit --copy-up=/etc --net=relay --disable-host-loopback \\\n"
 	     "      --port-driver=builtin -p 127.0.0.1:8080:80/tcp bash\n\nOPTIONS:");
 	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option *o = &options[i];

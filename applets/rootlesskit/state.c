@@ -166,7 +166,7 @@ static void dispatch(const struct kit_state *s, const struct http_head *h, struc
 		not_found(a);
 	} else if (info && get) {
 		a->body = info_json(s);
-	} else if (!info && strcmp(s->kit->port_driver, "builtin")) {
+	} else if (!info && strcmp(s->kit->port_driver, "builtin") && strcmp(s->kit->port_driver, "slirp4netns")) {
 		err_kind(&none, ERR_NOT_SUPPORTED, "no PortDriver is available");
 		refuse(a, &none);
 	} else if (ports && get) {

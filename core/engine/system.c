@@ -14,6 +14,7 @@
 #include "engine/limits.h"
 #include "limits/cgroup.h"
 #include "net/netd.h"
+#include "ns/host.h"
 #include "version.h"
 
 #include <dirent.h>
@@ -37,30 +38,6 @@ static const char *go_arch(const char *machine)
 	if (!strcmp(machine, "aarch64"))
 		return "arm64";
 	return machine;
-}
-
-/* A value of /etc/os-release, unquoted, "" if it has none; to free(). os-release(5). */
-static char *os_release(const char *key)
-{
-	cleanup_buf struct buf text = BUF_INIT;
-	struct span rest, line, value;
-	ssize_t eq;
-
-	if (file_read_at(AT_FDCWD, "/etc/os-release", 65536, &text, NULL))
-		return xstrdup("");
-	rest = (struct span){text.p, text.n};
-	while (span_token(&rest, '\n', &line)) {
-		eq = span_chr(line, '=');
-		if (eq < 0)
-			continue;
-		value = span_cut(&line, (size_t)eq);
-		if (!span_eqs(line, key))
-			continue;
-		if (value.n >= 2 && (*value.p == '"' || *value.p == '\''))
-			value = (struct span){value.p + 1, value.n - 2};
-		return span_dup(value);
-	}
-	return xstrdup("");
 }
 
 static int64_t count_entries(const char *dir)
@@ -135,7 +112,7 @@ static void add_limits(const struct cgroup_driver *d, json_t *j)
 
 static void add_host(json_t *j)
 {
-	cleanup_free char *name = os_release("PRETTY_NAME"), *version = os_release("VERSION_ID");
+	cleanup_free char *name = host_os_release("PRETTY_NAME"), *version = host_os_release("VERSION_ID");
 	struct utsname u;
 	struct sysinfo si;
 	cpu_set_t cpus;

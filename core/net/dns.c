@@ -8,6 +8,7 @@
 #include "net/dns.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "net/inet.h"
 #include "net/netd.h"
 #include "net/netns.h"
 
@@ -20,27 +21,36 @@
 
 enum { UDP, TCP, N_SOCKETS };
 
-static int listen_at(int type, int *fd, struct err *e)
+struct listening {
+	const char *address;
+	int fds[N_SOCKETS];
+};
+
+static int listen_at(const char *address, int type, int *fd, struct err *e)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x7f00000b)};
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(53)};
 	const char *name = type == SOCK_DGRAM ? "udp" : "tcp";
+	struct inet ip;
 	int on = 1;
 
+	if (inet_parse(span_of(address), &ip) || ip.family != AF_INET)
+		return err_kind(e, ERR_INVALID, "bad address '%s' for the name server", address);
+	memcpy(&at.sin_addr, ip.bytes, sizeof(at.sin_addr));
 	*fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*fd < 0)
 		return err_set(e, errno, "opening a socket for the name server");
 	if (type == SOCK_STREAM)
 		setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* connections of a former one */
 	if (bind(*fd, (struct sockaddr *)&at, sizeof(at)) || (type == SOCK_STREAM && listen(*fd, BACKLOG)))
-		return err_set(e, errno, "listening at " DNS_ADDRESS ":53/%s in the container", name);
+		return err_set(e, errno, "listening at %s:53/%s in the container", address, name);
 	return 0;
 }
 
 static int listen_here(void *arg, struct err *e)
 {
-	int *fds = arg;
+	struct listening *l = arg;
 
-	return listen_at(SOCK_DGRAM, &fds[UDP], e) || listen_at(SOCK_STREAM, &fds[TCP], e) ? -1 : 0;
+	return listen_at(l->address, SOCK_DGRAM, &l->fds[UDP], e) || listen_at(l->address, SOCK_STREAM, &l->fds[TCP], e) ? -1 : 0;
 }
 
 static json_t *strings(const char *const *v)
@@ -64,15 +74,15 @@ static int call_open(struct netd *netd, const struct dns_sandbox *s, const int *
 
 int dns_sandbox_open(struct netd *netd, const struct dns_sandbox *s, struct err *e)
 {
-	int fds[N_SOCKETS] = {-1, -1};
-	int rc = netns_run(s->netnsfd, listen_here, fds, e);
+	struct listening l = {s->address ? s->address : DNS_ADDRESS, {-1, -1}};
+	int rc = netns_run(s->netnsfd, listen_here, &l, e);
 
 	if (!rc)
-		rc = call_open(netd, s, fds, N_SOCKETS, e);
+		rc = call_open(netd, s, l.fds, N_SOCKETS, e);
 	else if (e->code == EADDRINUSE) /* netd has them, or it is the container's own */
 		rc = call_open(netd, s, NULL, 0, e);
-	fd_close(&fds[UDP]);
-	fd_close(&fds[TCP]);
+	fd_close(&l.fds[UDP]);
+	fd_close(&l.fds[TCP]);
 	return rc;
 }
 

@@ -38,6 +38,7 @@ struct netd; /* the connection to netd */
 struct dns_sandbox {
 	const char *id; /* of the container, 64 digits */
 	int netnsfd;	/* its network namespace, lo being up; borrowed */
+	const char *address; /* NULL: 127.0.0.11; else one of IPv4 that is there */
 	/* --dns, or dns of daemon.json: NULL-terminated addresses; NULL or empty: the host's servers */
 	const char *const *servers;
 	/* ndots was set by --dns-option: names without a dot then stay inside */

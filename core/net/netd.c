@@ -10,7 +10,8 @@
  *	(3) open the inside or make it, and start the thread that lives there
  *	(4) give up files and capabilities (netd_isolate.c), start the modules, and filter system calls;
  *	    with the argument "strict", for tests, one that is not allowed ends us
- *	(5) greet on descriptor 3, and answer requests until a "stop"
+ *	(5) greet on descriptor 3, and answer requests until a "stop", or until the end of the connection
+ *	    that said "follow"
  *   A failure before (5) is told on descriptor 3 and ends us.  A module that does not work is reported by
  *   "info"; netd goes on without it: containers without a way out beat no containers.
  *
@@ -173,11 +174,11 @@ static int inside_open(struct err *e)
 
 /* --- modules ------------------------------------------------------------------------------------ */
 
-static module_op op_info, op_stop;
+static module_op op_info, op_stop, op_follow;
 
 static const struct module netd_module = {
 	.name = "netd",
-	.ops = {{"info", op_info}, {"stop", op_stop}},
+	.ops = {{"info", op_info}, {"stop", op_stop}, {"follow", op_follow}},
 };
 
 static const struct module *const modules[] = {
@@ -243,6 +244,15 @@ static struct connection connections[CONNECTIONS_MAX];
 static struct loop loop;
 static struct watch listener = {.fd = -1};
 static bool stopping;
+static const struct connection *asking, *followed; /* whose request it is; with whom we end */
+
+/* Who asks is who we are there for: the end of that connection is ours. */
+static int op_follow(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
+{
+	(void)req, (void)fds, (void)n_fds, (void)answer, (void)e;
+	followed = asking;
+	return 0;
+}
 
 static int op_stop(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
 {
@@ -288,6 +298,7 @@ static void connection_close(struct connection *c)
 {
 	loop_remove(&loop, &c->watch);
 	fd_close(&c->watch.fd);
+	stopping |= c == followed;
 }
 
 static void connection_ready(struct watch *w, uint32_t events)
@@ -299,6 +310,7 @@ static void connection_ready(struct watch *w, uint32_t events)
 	ssize_t n = sock_recv(w->fd, text, sizeof(text), fds, NETD_FDS_MAX, &n_fds);
 
 	(void)events;
+	asking = c;
 	if (n > 0)
 		answer_request(w->fd, text, (size_t)n, fds, n_fds);
 	for (i = 0; i < n_fds; i++)

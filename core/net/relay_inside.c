@@ -198,10 +198,22 @@ static void rules_for_echo(struct nft *t, const struct family *f)
 	nft_verdict(t, NFT_DROP);
 }
 
+/* Whoever lives in here may have rules of his own (dockerd in rootlesskit): none of them is to rewrite a SYN on
+ * its way to our listener. */
+static void rules_for_output(struct nft *t)
+{
+	nft_base_chain(t, "output", "filter", NFT_OUTPUT, HOOK_PRIORITY, NFT_ACCEPT);
+	nft_flush(t, "output");
+	nft_rule(t, "output");
+	nft_match_mark(t, MARK_INJECT, false);
+	nft_notrack(t);
+}
+
 static void rules_for_family(struct nft *t, const struct family *f, uint16_t tcp, uint16_t udp)
 {
 	nft_table(t, f->nft, NETD_NFT_TABLE);
 	nft_set(t, NETD_NFT_CLOSED, NFT_KEY_IFNAME, false);
+	rules_for_output(t);
 	nft_base_chain(t, "prerouting", "filter", NFT_PREROUTING, HOOK_PRIORITY, NFT_ACCEPT);
 	nft_flush(t, "prerouting");
 	nft_rule(t, "prerouting");

@@ -158,37 +158,105 @@ void host_report(void)
 
 /* --- packages ------------------------------------------------------------------------------- */
 
+char *host_os_release(const char *key)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct span rest, line, value;
+	ssize_t eq;
+
+	if (file_read_at(AT_FDCWD, "/etc/os-release", 65536, &text, NULL))
+		return xstrdup("");
+	rest = (struct span){text.p, text.n};
+	while (span_token(&rest, '\n', &line)) {
+		eq = span_chr(line, '=');
+		if (eq < 0)
+			continue;
+		value = span_cut(&line, (size_t)eq);
+		if (!span_eqs(line, key))
+			continue;
+		if (value.n >= 2 && (*value.p == '"' || *value.p == '\''))
+			value = (struct span){value.p + 1, value.n - 2};
+		return span_dup(value);
+	}
+	return xstrdup("");
+}
+
+/* What a package is called; "" where the distribution has none. */
 static const struct manager {
-	const char *program;
-	const char *install[HOST_PACKAGES]; /* by enum host_package */
+	const char *program, *install;
+	const char *names[HOST_PACKAGES]; /* by enum host_package */
 } managers[] = {
-	{"apt-get", {"apt-get install -y uidmap", "apt-get install -y dbus-user-session",
-			    "apt-get install -y fuse-overlayfs", "apt-get install -y slirp4netns"}},
-	{"dnf", {"dnf install -y shadow-utils", "dnf install -y dbus-daemon", "dnf install -y fuse-overlayfs",
-			"dnf install -y slirp4netns"}},
-	{"yum", {"yum install -y shadow-utils", "yum install -y dbus-daemon", "yum install -y fuse-overlayfs",
-			"yum install -y slirp4netns"}},
-	{"zypper", {"zypper install -y shadow", "zypper install -y dbus-1", "zypper install -y fuse-overlayfs",
-			   "zypper install -y slirp4netns"}},
-	{"apk", {"apk add shadow-subids", "apk add dbus", "apk add fuse-overlayfs", "apk add slirp4netns"}},
-	{"pacman", {"pacman -S --noconfirm shadow", "pacman -S --noconfirm dbus",
-			   "pacman -S --noconfirm fuse-overlayfs", "pacman -S --noconfirm slirp4netns"}},
+	{"apt-get", "apt-get install -y",
+		{"uidmap", "dbus-user-session", "fuse-overlayfs", "slirp4netns", "passt", "lxc", "gvproxy", ""}},
+	{"dnf", "dnf install -y",
+		{"shadow-utils", "dbus-daemon", "fuse-overlayfs", "slirp4netns", "passt", "lxc", "gvisor-tap-vsock", ""}},
+	{"yum", "yum install -y",
+		{"shadow-utils", "dbus-daemon", "fuse-overlayfs", "slirp4netns", "passt", "lxc", "gvisor-tap-vsock", ""}},
+	{"zypper", "zypper install -y",
+		{"shadow", "dbus-1", "fuse-overlayfs", "slirp4netns", "passt", "lxc", "gvisor-tap-vsock", ""}},
+	{"apk", "apk add", {"shadow-subids", "dbus", "fuse-overlayfs", "slirp4netns", "passt", "lxc", "gvisor-tap-vsock", ""}},
+	{"pacman", "pacman -S --noconfirm",
+		{"shadow", "dbus", "fuse-overlayfs", "slirp4netns", "passt", "lxc", "gvisor-tap-vsock", ""}},
 };
 
 static const char *const unknown_manager[HOST_PACKAGES] = {
 	"install the package that has newuidmap and newgidmap (uidmap, shadow-utils, shadow)",
 	"install the package that starts a D-Bus for each user (dbus-user-session, dbus-daemon, dbus)",
-	"install the package fuse-overlayfs", "install the package slirp4netns"};
+	"install the package fuse-overlayfs", "install the package slirp4netns", "install the package passt",
+	"install the package lxc", "install gvproxy (gvproxy, gvisor-tap-vsock)",
+	"install vpnkit from https://github.com/moby/vpnkit"};
+
+static bool installed(const char *program)
+{
+	cleanup_free char *path = tool_find(program);
+
+	return path != NULL;
+}
+
+/* The package manager of a distribution, by its ID or one of its ID_LIKE. */
+static const char *manager_of(struct span id)
+{
+	static const struct {
+		const char *id, *program;
+	} known[] = {{"debian", "apt-get"}, {"ubuntu", "apt-get"}, {"fedora", "dnf"}, {"rhel", "dnf"}, {"centos", "dnf"},
+		{"amzn", "dnf"}, {"suse", "zypper"}, {"opensuse", "zypper"}, {"sles", "zypper"}, {"alpine", "apk"}, {"arch", "pacman"}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!span_eqs(id, known[i].id))
+			continue;
+		/* Those of before 2019 have yum alone. */
+		return strcmp(known[i].program, "dnf") || installed("dnf") || !installed("yum") ? known[i].program : "yum";
+	}
+	return NULL;
+}
+
+static const char *find_manager(void)
+{
+	cleanup_free char *id = host_os_release("ID"), *like = host_os_release("ID_LIKE");
+	const char *program = manager_of(span_of(id));
+	struct span rest = span_of(like), one;
+	size_t i;
+
+	while (!program && span_token(&rest, ' ', &one))
+		program = manager_of(one);
+	for (i = 0; !program && i < ARRAY_SIZE(managers); i++)
+		if (installed(managers[i].program))
+			program = managers[i].program;
+	return program;
+}
 
 const char *host_install_command(enum host_package p)
 {
+	static char text[HOST_PACKAGES][128];
+	const char *program = find_manager();
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(managers); i++) {
-		cleanup_free char *path = tool_find(managers[i].program);
-
-		if (path)
-			return managers[i].install[p];
+	for (i = 0; program && i < ARRAY_SIZE(managers); i++) {
+		if (strcmp(program, managers[i].program) || !*managers[i].names[p])
+			continue;
+		snprintf(text[p], sizeof(text[p]), "%s %s", managers[i].install, managers[i].names[p]);
+		return text[p];
 	}
 	return unknown_manager[p];
 }

@@ -31,10 +31,15 @@ void host_explain_unshare(struct err *e);
 /* The same for ns_settle(): the namespace came without its capabilities. */
 void host_explain_settle(struct err *e);
 
+/* A value of /etc/os-release, unquoted, "" if it has none; to free().  os-release(5). */
+char *host_os_release(const char *key);
+
 /* Things of other projects that a host may lack, and what its package manager calls them. */
-enum host_package { HOST_UIDMAP, HOST_DBUS_SESSION, HOST_FUSE_OVERLAYFS, HOST_SLIRP4NETNS, HOST_PACKAGES };
-/* The command that installs it here ("apt-get install -y uidmap"), for root; where no package manager is
- * known, words that say what to look for.  Static text. */
+enum host_package { HOST_UIDMAP, HOST_DBUS_SESSION, HOST_FUSE_OVERLAYFS, HOST_SLIRP4NETNS, HOST_PASST, HOST_LXC, HOST_GVPROXY,
+	HOST_VPNKIT, HOST_PACKAGES };
+/* The command that installs it here ("apt-get install -y uidmap"), for root: of the distribution that
+ * /etc/os-release names, else of the package manager that is there; where neither is known, words that say
+ * what to look for.  Static text, of single-threaded callers. */
 const char *host_install_command(enum host_package p);
 
 /* Is a release like "5.10.0-21-amd64" that version, or later?  For tests. */

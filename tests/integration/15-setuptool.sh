@@ -117,13 +117,37 @@ assert all(x["what"] and x["commands"] for x in j["required"] + j["recommended"]
 check_out "--json" "False uidmap unprivileged_userns_clone max_user_namespaces subuid subgid"$'\nTrue' json
 check_status "--json, status" 1 lacking "$all" bash -c 'as "$bin/setuptool" check --json'
 
+# Each distribution by its os-release; what stands on this machine's PATH does not matter.
+while IFS='|' read -r id like want; do
+	printf 'ID=%s\nID_LIKE="%s"\n' "$id" "$like" >"$TEST_TMP/os-release"
+	check_has "uidmap on $id" "$want" lacking "$no_uidmap; mount --bind $TEST_TMP/os-release /etc/os-release" \
+		bash -c 'as "$bin/setuptool" check'
+	check_has "... in JSON" "\"commands\":\"$want\"" lacking "$no_uidmap; mount --bind $TEST_TMP/os-release /etc/os-release" \
+		bash -c 'as "$bin/setuptool" check --json'
+done <<'END'
+debian||apt-get install -y uidmap
+linuxmint|ubuntu debian|apt-get install -y uidmap
+fedora||dnf install -y shadow-utils
+rocky|rhel centos fedora|dnf install -y shadow-utils
+opensuse-leap|suse opensuse|zypper install -y shadow
+alpine||apk add shadow-subids
+arch||pacman -S --noconfirm shadow
+END
+printf '#!/bin/sh\n' >"$fake/yum" && chmod 755 "$fake/yum"
+printf 'ID=centos\n' >"$TEST_TMP/os-release"
+check_has "uidmap on an old centos" "yum install -y shadow-utils" lacking "$no_uidmap; mount --bind $TEST_TMP/os-release /etc/os-release" \
+	bash -c 'as "$bin/setuptool" check'
+rm "$fake/yum"
+printf 'ID=unheard-of\n' >"$TEST_TMP/os-release"
 for m in "dnf:dnf install -y shadow-utils" "yum:yum install -y shadow-utils" "zypper:zypper install -y shadow" \
 	"apk:apk add shadow-subids" "pacman:pacman -S --noconfirm shadow"; do
 	printf '#!/bin/sh\n' >"$fake/${m%%:*}" && chmod 755 "$fake/${m%%:*}"
-	check_has "uidmap by ${m%%:*}" "${m#*:}" lacking "$no_apt; $no_uidmap" bash -c 'as "$bin/setuptool" check'
+	check_has "an unknown distribution with ${m%%:*}" "${m#*:}" lacking "$no_apt; $no_uidmap; mount --bind $TEST_TMP/os-release /etc/os-release" \
+		bash -c 'as "$bin/setuptool" check'
 	rm "$fake/${m%%:*}"
 done
-check_has "no package manager" "install the package that has newuidmap" lacking "$no_apt; $no_uidmap" bash -c 'as "$bin/setuptool" check'
+check_has "no package manager" "install the package that has newuidmap" lacking \
+	"$no_apt; $no_uidmap; mount --bind $TEST_TMP/os-release /etc/os-release" bash -c 'as "$bin/setuptool" check'
 
 # AppArmor as Ubuntu has it: the namespace is made, and has no capabilities
 apparmor='mkdir "$T/aa"; echo 1 >"$T/aa/apparmor_restrict_unprivileged_userns"; mount --bind "$T/aa" /proc/sys/kernel'

@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# rootlesskit's networks: our relay, the drivers of other projects against the real programs, the port drivers;
+# and Debian's dockerd and containerd in it, started by their own dockerd-rootless.sh.
+# test: time=240
+. "$(dirname "$0")/lib.sh"
+. "$top/tests/lib/debian.sh"
+
+if [ "$(id -u)" != 0 ]; then
+	skip "networks of rootlesskit" "machine: needs root to prepare peers"
+	exit 0
+fi
+for a in rootlesskit rootlessctl; do ln -s coracle "$TEST_TMP/bin/$a"; done
+user() { as_user env PATH="${kit_path:-}$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 60 "$@"; }
+kit() { user rootlesskit "$@" 2> >(grep -v level=warning >&2); }
+at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
+chmod 666 /dev/net/tun
+gvproxy=$(debian_unpack sid gvproxy 2>/dev/null | tail -1)/usr/bin/gvproxy
+[ ! -x "$gvproxy" ] || { cp "$gvproxy" "$TEST_TMP/bin/gvproxy"; chmod 755 "$TEST_TMP/bin/gvproxy"; }
+
+# --- a host of our own, with a peer behind it ----------------------------------------------------------
+
+host=kit-h$$ peer=kit-p$$
+at_exit "ip netns del $host 2>/dev/null; ip netns del $peer 2>/dev/null"
+ip netns add $host && ip netns add $peer
+ip link add kit$$h netns $host type veth peer name kit$$p netns $peer
+ip -n $host addr add 198.51.100.1/24 dev kit$$h && ip -n $peer addr add 198.51.100.2/24 dev kit$$p
+for n in $host $peer; do ip -n $n link set lo up; done
+ip -n $host link set kit$$h up && ip -n $peer link set kit$$p up
+ip -n $host route add default via 198.51.100.2
+ip netns exec $host sysctl -qw net.ipv4.ping_group_range="0 2147483647"
+user_network=(nsenter "--net=/run/netns/$host")
+cat >"$TEST_TMP/peer.py" <<'END'
+"""Answers HTTP with the address it sees, at the host's loopback and in the peer; says when it listens."""
+import http.server, socketserver, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{sys.argv[3]} {self.client_address[0]}\n".encode())
+    def log_message(self, *a):
+        pass
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+s = socketserver.ThreadingTCPServer((sys.argv[1], int(sys.argv[2])), Answer)
+print("ready", flush=True)
+s.serve_forever()
+END
+serve() { # NETNS ADDRESS PORT WORD
+	coproc { exec nsenter "--net=${1:+/run/netns/}${1:-/proc/self/ns/net}" python3 "$TEST_TMP/peer.py" "$2" "$3" "$4"; }
+	at_exit "kill $COPROC_PID 2>/dev/null"
+	read -r _ <&"${COPROC[0]}"
+}
+serve $peer 198.51.100.2 80 peer 2>/dev/null
+serve $host 127.0.0.1 8090 loopback 2>/dev/null
+get() { echo "curl -s -m 5 http://$1/"; }
+
+# --- each network ----------------------------------------------------------------------------------------
+
+networks=(relay slirp4netns pasta)
+[ ! -x "$TEST_TMP/bin/gvproxy" ] || networks+=(gvisor-tap-vsock)
+for net in "${networks[@]}"; do
+	gateway=10.0.2.2 dns=10.0.2.3
+	[ $net != gvisor-tap-vsock ] || gateway=192.168.127.254 dns=192.168.127.1
+	check_out "$net: the peer answers" "peer 198.51.100.1" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get 198.51.100.2)"
+	check_out "$net: the name server" "nameserver $dns" kit --net=$net --copy-up=/etc --disable-host-loopback cat /etc/resolv.conf
+	check_out "$net: the host's loopback" "loopback 127.0.0.1" kit --net=$net --copy-up=/etc sh -c "$(get $gateway:8090)"
+	check_fails "$net: ... not with --disable-host-loopback" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get $gateway:8090)"
+	check_fails "$net: nobody listens" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get 198.51.100.2:81)"
+	check_out "$net: --detach-netns" "peer 198.51.100.1" kit --net=$net --detach-netns --disable-host-loopback \
+		sh -c "nsenter --net=\$ROOTLESSKIT_STATE_DIR/netns $(get 198.51.100.2)"
+	check_out "$net: --pidns" "peer 198.51.100.1" kit --net=$net --pidns --disable-host-loopback sh -c "$(get 198.51.100.2)"
+	check_has "$net: info names it" "Network Driver: $net" kit --net=$net --disable-host-loopback rootlessctl info
+done
+check_fails "gvproxy's API is not reached from inside" kit --net=gvisor-tap-vsock sh -c "$(get 192.168.127.1/services/forwarder/all)"
+check_out "relay: ping" "reply from 198.51.100.2" kit --net=relay python3 -c 'import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+s.settimeout(5)
+s.sendto(struct.pack("!BBHHH", 8, 0, 0xf7fe, 0, 1), ("198.51.100.2", 0))
+print("reply from", s.recvfrom(1500)[1][0])'
+# shellcheck disable=SC2046 # pids
+check "relay: its processes end with it" wait_gone $(our_pids)
+mkfifo "$TEST_TMP/up" && chmod 666 "$TEST_TMP/up"
+as_user "$TEST_TMP/bin/rootlesskit" --net=relay sh -c "echo \$PPID >$TEST_TMP/up; exec sleep 1000" >/dev/null 2>&1 &
+read -r child <"$TEST_TMP/up"
+all=$(our_pids)
+command=$(ps -o pid= --ppid "$child" | head -1)
+kill -9 "$(ps -o ppid= -p "$child" | tr -d ' ')"
+# shellcheck disable=SC2086 # pids
+check "relay: killed, it takes all of them along" wait_gone $all $command
+
+# --- lxc-user-nic: root allows a bridge ---------------------------------------------------------------------
+
+lxc=$(ls /usr/libexec/lxc/lxc-user-nic /usr/lib/*/lxc/lxc-user-nic 2>/dev/null | head -1)
+if [ -u "${lxc:-/nonexistent}" ]; then
+	usernet=/etc/lxc/lxc-usernet bridge=kitb$$
+	[ ! -e $usernet ] || cp -a $usernet "$TEST_TMP/usernet"
+	at_exit "if [ -e $TEST_TMP/usernet ]; then cp -a $TEST_TMP/usernet $usernet; else rm -f $usernet; fi"
+	echo "$test_user veth $bridge 10" >>$usernet
+	# It asks /sys about the bridge, which shows the machine's own network.
+	ip link add $bridge type bridge && ip addr add 10.77.1.1/24 dev $bridge && ip link set $bridge up
+	at_exit "ip link del $bridge"
+	user_network=()
+	printf '%s\n' "start 10.77.1.100" "end 10.77.1.110" "interface $bridge" "lease_file $TEST_TMP/leases" "pidfile $TEST_TMP/udhcpd.pid" \
+		"option subnet 255.255.255.0" "option router 10.77.1.1" "option dns 10.77.1.1" "option lease 600" "conflict_time 0" >"$TEST_TMP/udhcpd.conf"
+	touch "$TEST_TMP/leases"
+	busybox udhcpd -f "$TEST_TMP/udhcpd.conf" >"$TEST_TMP/udhcpd.log" 2>&1 &
+	at_exit "kill $! 2>/dev/null"
+	serve "" 10.77.1.1 8091 bridge 2>/dev/null
+	check_has "lxc-user-nic: the bridge answers" "bridge 10.77.1.10" kit --net=lxc-user-nic --lxc-user-nic-bridge=$bridge --copy-up=/etc sh -c "$(get 10.77.1.1:8091)"
+	check_has "lxc-user-nic: --detach-netns" "bridge 10.77.1.10" kit --net=lxc-user-nic --lxc-user-nic-bridge=$bridge --detach-netns \
+		sh -c "nsenter --net=\$ROOTLESSKIT_STATE_DIR/netns $(get 10.77.1.1:8091)"
+	check_has "lxc-user-nic: a bridge nobody allowed" "/etc/lxc/lxc-usernet" kit --net=lxc-user-nic --lxc-user-nic-bridge=nosuch true
+	user_network=(nsenter "--net=/run/netns/$host")
+else
+	skip "lxc-user-nic" "not installed set-user-ID"
+fi
+
+# --- port drivers ---------------------------------------------------------------------------------------------
+
+cat >"$TEST_TMP/bin/ports.py" <<'END'
+"""Inside: serves one client, who is asked for on stdout, and says what address he has."""
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"inside, from {self.client_address[0]}\n".encode())
+    def log_message(self, *a):
+        pass
+s = http.server.HTTPServer(("0.0.0.0", int(sys.argv[1])), Answer)
+print("ready", flush=True)
+s.handle_request()
+END
+published() { # NAME WANT PORT KIT-ARGS...
+	local name=$1 want=$2 port=$3 out
+	shift 3
+	coproc { kit --copy-up=/etc --disable-host-loopback "$@" python3 "$TEST_TMP/bin/ports.py" 80; }
+	read -t 20 -r _ <&"${COPROC[0]}"
+	out=$(nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 "http://198.51.100.1:$port/" 2>&1)
+	wait "$COPROC_PID" 2>/dev/null
+	if [ "$out" = "$want" ]; then ok "$name"; else not_ok "$name" "got '$out', want '$want'"; fi
+}
+published "builtin, with the relay" "inside, from 127.0.0.1" 8081 --net=relay --port-driver=builtin -p 0.0.0.0:8081:80/tcp
+published "builtin, with slirp4netns" "inside, from 127.0.0.1" 8082 --net=slirp4netns --port-driver=builtin -p 0.0.0.0:8082:80/tcp
+published "slirp4netns" "inside, from 198.51.100.2" 8083 --net=slirp4netns --port-driver=slirp4netns -p 0.0.0.0:8083:80/tcp
+check_out "slirp4netns: ports are listed and removed" "1 [] null" user bash -c 'rootlesskit --net=slirp4netns --port-driver=slirp4netns --disable-host-loopback sh -c "
+	a=\$(rootlessctl add-ports 127.0.0.1:8084:80/tcp); rootlessctl remove-ports \$a >/dev/null; echo \$a [\$(ss -Hltn sport = :8084)] \$(curl -s --unix-socket \$ROOTLESSKIT_STATE_DIR/api.sock http://kit/v1/ports)" 2>/dev/null'
+check_has "slirp4netns: a port twice" "slirp4netns: add_hostfwd: " user bash -c 'rootlesskit --net=slirp4netns --port-driver=slirp4netns --disable-host-loopback \
+	sh -c "rootlessctl add-ports 127.0.0.1:8085:80/tcp; rootlessctl add-ports 127.0.0.1:8085:80/tcp" 2>&1'
+while IFS='|' read -r want args; do
+	# shellcheck disable=SC2086 # words
+	check_has "refused: $args" "[rootlesskit:parent] error: $want" kit $args true
+done <<'END'
+port driver requires slirp4netns network|--port-driver=slirp4netns
+port driver requires slirp4netns network|--net=relay --port-driver=slirp4netns
+port driver requires pasta network|--net=slirp4netns --port-driver=implicit
+network "pasta" requires port driver "none" or "implicit"|--net=pasta --port-driver=builtin
+unsupported slirp4netns-sandbox mode: "foo"|--net=slirp4netns --slirp4netns-sandbox=foo
+unsupported slirp4netns-seccomp mode: "foo"|--net=slirp4netns --slirp4netns-seccomp=foo
+exec: "/nosuch": stat /nosuch: no such file or directory|--net=slirp4netns --slirp4netns-binary=/nosuch
+exec: "nosuch": executable file not found in $PATH|--net=pasta --pasta-binary=nosuch
+exec: "vpnkit": executable file not found in $PATH|--net=vpnkit
+custom cidr is not supported for --net=host|--cidr=10.1.0.0/24
+END
+check_has "a missing program is named with its package" "hint: as root: apt-get install -y passt" kit --net=pasta --pasta-binary=nosuch true
+printf '#!/bin/sh\necho "Usage: slirp4netns [OPTION]... PID TAPNAME"\n' >"$TEST_TMP/bin/old-slirp"
+chmod 755 "$TEST_TMP/bin/old-slirp"
+check_has "an old slirp4netns" "slirp4netns found but seems older than v0.4.0" kit --net=slirp4netns --slirp4netns-binary="$TEST_TMP/bin/old-slirp" true
+
+# --- the real dockerd ------------------------------------------------------------------------------------------
+
+docker=$(debian_unpack bookworm docker.io containerd runc rootlesskit 2>/dev/null | tail -1)
+if [ ! -x "$docker/usr/sbin/dockerd" ] || ! "$docker/usr/sbin/dockerd" --version >/dev/null 2>&1; then
+	skip "the real dockerd" "Debian's package does not run here"
+	exit 0
+fi
+mkdir "$TEST_TMP/real"
+cp "$docker"/usr/sbin/{dockerd,docker-proxy,runc} "$docker"/usr/bin/{containerd,containerd-shim-runc-v2,rootlesskit-docker-proxy} "$TEST_TMP/real/"
+cp "$docker/usr/share/docker.io/contrib/dockerd-rootless.sh" "$TEST_TMP/real/"
+chmod -R a+rX "$TEST_TMP/real"
+kit_path=$TEST_TMP/bin:$TEST_TMP/real:
+cp "$top/tests/lib/ready.py" "$TEST_TMP/bin/ready.py"
+chmod 755 "$TEST_TMP/bin/ready.py"
+real_log=$test_home/real.log
+as_user env PATH="$kit_path/usr/sbin:/usr/bin:/sbin:/bin" DOCKERD_ROOTLESS_ROOTLESSKIT_NET=relay DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1500 \
+	"$TEST_TMP/real/dockerd-rootless.sh" >"$real_log" 2>&1 </dev/null &
+real=$!
+at_exit "kill $real 2>/dev/null; wait $real 2>/dev/null"
+as_user curl -s --retry 60 --retry-all-errors --retry-delay 1 --unix-socket "$xdg/docker.sock" http://d/_ping >/dev/null
+check_has "dockerd runs in our rootlesskit" "Server Version: " docker info -f 'Server Version: {{.ServerVersion}}' || tail -5 "$real_log"
+check_has "... and knows that it is rootless" rootless docker info -f '{{.SecurityOptions}}'
+docker import - bb <"$(image_busybox)" >/dev/null 2>&1
+check_out "a container reaches the peer" "peer 198.51.100.1" docker run --rm bb wget -q -O - http://198.51.100.2/
+check_has "a published port" "id" docker run -d --name web -p 8086:80 bb sh -c 'mkdir /w && echo from a real container >/w/index.html && echo id && exec busybox httpd -f -p 80 -h /w' <<<"" 2>/dev/null ||
+	true
+check_out "... is reached" "from a real container" nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://198.51.100.1:8086/
+docker rm -f web >/dev/null 2>&1
+check_fails "... and closed with it" nsenter "--net=/run/netns/$peer" curl -s -m 5 http://198.51.100.1:8086/
+kill $real
+wait $real 2>/dev/null
+left=$(our_pids)
+if [ -z "$left" ]; then ok "nothing is left of it"; else not_ok "nothing is left of it" "$left"; fi
+as_user "$TEST_TMP/bin/rootlesskit" rm -rf "$test_home/.local" 2>/dev/null
