@@ -224,7 +224,7 @@ for net in slirp4netns pasta; do
 		skip "--net=$net" "machine: no /dev/net/tun for this user"
 		continue
 	fi
-	check_out "$net: name server and device" "nameserver 10.0.2.3 tap0:" kit --net="$net" --copy-up=/etc --disable-host-loopback \
+	check_has "$net: name server and device" "nameserver 10.0.2.3 tap0:" kit --net="$net" --copy-up=/etc --disable-host-loopback \
 		sh -c 'echo $(cat /etc/resolv.conf) $(grep -o "tap0:" /proc/net/dev)'
 	check_has "$net: --detach-netns" "tap0:" kit --net="$net" --detach-netns --disable-host-loopback \
 		sh -c 'nsenter --net="$ROOTLESSKIT_STATE_DIR/netns" cat /proc/net/dev'
