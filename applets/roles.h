@@ -24,10 +24,9 @@
 	X("tls",     tls_role_main,    0) \
 	X("netd",    netd_role_main, 0) \
 	X("cage",    cage_role_main, 0) \
+	X("tap",     tap_role_main,  0) \
 	X("archive", archive_role_main, 0) \
 	X("context", context_role_main, 0)
-	X("tap",     tap_role_main,  0) \
-	X("archive", archive_role_main, 0)
 
 #define X(name, main, keep) int main(int argc, char **argv);
 ROLES(X)
