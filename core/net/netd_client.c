@@ -123,7 +123,8 @@ static void end_foreign(int execfd)
 
 static int spawn(int execfd, struct err *e)
 {
-	static const char *const argv[] = {":netd", NULL};
+	/* A test may want to see it die of a system call that it should not make. */
+	const char *const argv[] = {":netd", getenv("CORACLE_NETD_STRICT") ? "strict" : NULL, NULL};
 	cleanup_close int ours = -1, its = -1;
 	int pair[2], fds[2];
 

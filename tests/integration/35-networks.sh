@@ -23,6 +23,7 @@ await() { # CMD...
 	done
 }
 
+user_env=(CORACLE_NETD_STRICT=1) # any other system call ends netd
 engine_start || exit 1
 docker import -c 'CMD ["sleep", "1000"]' "$(image_busybox)" bb >/dev/null || exit 1
 

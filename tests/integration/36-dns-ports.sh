@@ -41,9 +41,12 @@ resolv 127.0.0.53
 user_network+=(unshare -m sh -c 'mount -t tmpfs etc /mnt && mkdir /mnt/lower /mnt/upper /mnt/work && mount --bind /etc /mnt/lower &&
 	ln -s "$0/resolv.conf" /mnt/upper/resolv.conf && mount -t overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work etc /etc &&
 	exec "$@"' "$TEST_TMP/etc")
+user_env=(CORACLE_NETD_STRICT=1) # any other system call ends netd
 engine_start || exit 1
 user_network=(nsenter "--net=/run/netns/$host")
 docker import "$(image_busybox)" bb >/dev/null || exit 1
+first_netd=$(our_pids :netd)
+check "netd would die of a call it should not make" grep -qzx strict "/proc/$first_netd/cmdline"
 
 # --- published ports ----------------------------------------------------------------------------------------
 docker network create --ipv6 front >/dev/null
@@ -175,6 +178,7 @@ echo after >&"${HOLD[1]}"
 read -rt 20 -u "${HOLD[0]}" line
 check_out "the connection stands" "after" echo "$line"
 netd=$(our_pids :netd)
+check_out "netd has made none" "$first_netd" echo "$netd"
 engine_kill $netd
 check "netd killed: the port is there again" await client tcp 198.51.100.1 8080
 check_out "with the client's address" "198.51.100.2" client tcp 198.51.100.1 8080
@@ -195,9 +199,29 @@ check_out "and not shown" "{}" inspect web '{{json .NetworkSettings.Ports}}'
 docker start web >/dev/null
 check "started again: it is there" await client tcp 198.51.100.1 8080
 
-# --- a program that may bind privileged ports -----------------------------------------------------------------
+# --- the host's loopback, where that is asked for -----------------------------------------------------------
 engine_stop
 check_has "no port outlives a clean stop" "refused" client tcp 198.51.100.1 8080
+as_user python3 -c 'import socket
+s = socket.create_server(("127.0.0.1", 4242)); print("up", flush=True)
+while True: s.accept()[0].send(b"loopback\n")' >"$TEST_TMP/taken" &
+at_exit "kill $!"
+read -rt 20 line <"$TEST_TMP/taken"
+user_env+=(DOCKERD_ROOTLESS_ROOTLESSKIT_DISABLE_HOST_LOOPBACK=false)
+engine_start --host-gateway-ip 10.0.2.2 || exit 1
+ask=(docker run --rm --add-host host.docker.internal:host-gateway bb nc -w 5 host.docker.internal 4242)
+check_out "the host's loopback, as host-gateway" "loopback" "${ask[@]}"
+netd=$(our_pids :netd)
+engine_kill $netd
+loopback() { [ "$("${ask[@]}" 2>/dev/null)" = loopback ]; }
+check "the next netd knows it too" await loopback
+engine_stop
+user_env=(CORACLE_NETD_STRICT=1)
+engine_start --host-gateway-ip 10.0.2.2 || exit 1
+check_fails "not asked for, it is out of reach" "${ask[@]}"
+
+# --- a program that may bind privileged ports -----------------------------------------------------------------
+engine_stop
 if setcap cap_net_bind_service=ep "$coracle"; then
 	engine_start || exit 1
 	run box low -p 81:80 -p 81:80/udp

@@ -13,6 +13,7 @@
 services=$(image_services) || { not_ok "an image of services" "debootstrap makes none"; exit 1; }
 port_net_up || exit 1
 cp "$top/tests/lib/pg_ask.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
+user_env=(CORACLE_NETD_STRICT=1) # any other system call ends netd
 engine_start || exit 1
 docker import "$services" services >/dev/null || exit 1
 

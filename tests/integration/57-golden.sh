@@ -5,12 +5,12 @@
 # records and the tools that made them.
 #   GOLDEN=DIR          it: DIR/capture.py, DIR/compare.py, DIR/api/GROUP/CASE.json
 #   GOLDEN_ROOTFS=TAR   the root directory they were made with
-#   GOLDEN_GROUPS=...   what to play (create,volumes,inside)
+#   GOLDEN_GROUPS=...   what to play (create,volumes,networks,inside)
 # Differences that have a reason are lines of tests/golden-exceptions.
 # test: time=900
 . "$(dirname "$0")/lib.sh"
 
-: "${GOLDEN:=}" "${GOLDEN_GROUPS:=create,volumes,inside}"
+: "${GOLDEN:=}" "${GOLDEN_GROUPS:=create,volumes,networks,inside}"
 [ -n "$GOLDEN" ] || { skip "golden answers" "machine: GOLDEN names no directory of records"; exit 0; }
 engine_start || exit 1
 if ! python3 "$GOLDEN/capture.py" --host "unix://$xdg/docker.sock" --clean --only "$GOLDEN_GROUPS" --out "$TEST_TMP/mine" \

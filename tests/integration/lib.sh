@@ -48,12 +48,13 @@ cp "$CORACLE" "$TEST_TMP/bin/coracle"
 chmod 755 "$TEST_TMP/bin" "$TEST_TMP/bin/coracle"
 coracle=$TEST_TMP/bin/coracle
 
+user_env=()	# NAME=VALUE...: what the user has in the environment besides
 user_network=() # how to get to the network the user is in, where it is not the machine's (nsenter --net=…)
 as_user() {
 	local env=(env -i HOME="$test_home" USER="$test_user" LOGNAME="$test_user" LC_ALL=C TERM="${TERM:-dumb}"
 		XDG_RUNTIME_DIR="$xdg" DOCKER_HOST="unix://$xdg/docker.sock"
 		ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1}" TSAN_OPTIONS="${TSAN_OPTIONS:-}" UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${user_env[@]+"${user_env[@]}"}")
 	if [ "$(id -u)" = 0 ]; then
 		"${user_network[@]+"${user_network[@]}"}" setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups "${env[@]}" "$@"
 	else
