@@ -148,7 +148,8 @@ static int choose_cgroups(struct engine *en, struct err *e)
 		return -1;
 	controllers_print(en->cgroups.controllers, " ", &names);
 	if (en->cgroups.kind == CGROUP_NONE)
-		log_err(&en->cgroups.why, "limits are soft");
+		log_warn("limits are soft: %s%s%s", en->cgroups.why.msg, *en->cgroups.why.hint ? "; " : "",
+			en->cgroups.why.hint);
 	else
 		log_info("cgroup driver %s: %s", cgroup_driver_name(&en->cgroups), names.p);
 	return 0;

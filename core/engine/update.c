@@ -55,12 +55,15 @@ static int apply(struct engine *en, struct container *c, json_t *host, const jso
 }
 
 /* One that is not there any more has no limits. */
-static int tell_monitor(struct container *c, struct err *e)
+static int tell_monitor(struct engine *en, struct container *c, const json_t *change, json_t *warnings, struct err *e)
 {
 	cleanup_close int ctl = container_is_running(c) ? container_ctl(c, NULL) : -1;
 	cleanup_json json_t *host = container_host(c);
 	cleanup_json json_t *resources = limits_resources(host);
 
+	if (ctl >= 0 && limits_cage(&en->cgroups, change))
+		json_append_str(warnings, "--pids-limit holds from the container's next start on: no cgroup is delegated to "
+					  "this user");
 	if (ctl >= 0 && monitor_limit(ctl, resources, e) && e->kind != ERR_CONFLICT)
 		return err_wrap(e, "Cannot update container %s", c->id);
 	return 0;
@@ -75,7 +78,7 @@ json_t *container_update(struct engine *en, struct container *c, const json_t *b
 	if (change) {
 		container_begin(c);
 		host = container_host(c);
-		rc = check(en, c, host, change, warnings, e) || apply(en, c, host, change, e) || tell_monitor(c, e) ? -1 : 0;
+		rc = check(en, c, host, change, warnings, e) || apply(en, c, host, change, e) || tell_monitor(en, c, change, warnings, e) ? -1 : 0;
 		container_end(c);
 	}
 	if (rc) {

@@ -121,16 +121,6 @@ static void report_kernel(void)
 			u.release);
 }
 
-static void report_cgroup(void)
-{
-	struct statfs fs;
-
-	if (!statfs("/sys/fs/cgroup", &fs) && fs.f_type == CGROUP2_SUPER_MAGIC)
-		return;
-	log_warn("cgroup v2 is not mounted at /sys/fs/cgroup: the kernel enforces no limits of "
-		 "containers (--memory, --cpus, --pids-limit); boot with systemd.unified_cgroup_hierarchy=1");
-}
-
 static void report_lsm(void)
 {
 	if (setting("/sys/fs/selinux/enforce") == 1)
@@ -151,7 +141,6 @@ static void report_devices(void)
 void host_report(void)
 {
 	report_kernel();
-	report_cgroup();
 	report_lsm();
 	report_devices();
 }

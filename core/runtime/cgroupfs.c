@@ -96,7 +96,7 @@ static int mount_hierarchy(const struct hierarchy *h, uint64_t attr)
 			return -1;
 		rest.n = 0;
 	}
-	while (span_token(&rest, ',', &one)) {
+	while (rest.n && span_token(&rest, ',', &one)) {
 		cleanup_free char *name = span_dup(one);
 
 		if (mnt_fsconfig_flag(fsfd, name))
@@ -107,15 +107,16 @@ static int mount_hierarchy(const struct hierarchy *h, uint64_t attr)
 	return mnt_fsmount(fsfd, (unsigned int)attr);
 }
 
-/* The part of it that we are in, from outside; detached, -1 and errno. */
-static int bind_hierarchy(const struct hierarchy *h, uint64_t attr)
+/* The part of it that we are in, from outside; detached, -1 and errno.  In a cgroup namespace of our own
+ * the path is not the one outside. */
+static int bind_hierarchy(const struct hierarchy *h, uint64_t attr, bool own_ns)
 {
 	struct mnt_attr a = { .set = attr };
 	char at[PATH_MAX * 2];
 	cleanup_close int tree = -1;
 
 	/* A cgroup that lies outside of what we may see has a path that starts with "/..". */
-	if (strstr(h->path, "/.."))
+	if (own_ns || strstr(h->path, "/.."))
 		return -1;
 	snprintf(at, sizeof(at), "%s/%s%s", OUTSIDE, h->name, h->path);
 	tree = mnt_clone_tree(AT_FDCWD, at, 1);
@@ -149,7 +150,7 @@ static void link_controllers(int dir, const struct hierarchy *h)
 	}
 }
 
-static int mount_version1(int to, struct span list, uint64_t attr, struct err *e)
+static int mount_version1(int to, struct span list, uint64_t attr, bool own_ns, struct err *e)
 {
 	cleanup_close int fsfd = mnt_fsopen("tmpfs"), base = -1;
 	struct hierarchy h;
@@ -166,14 +167,14 @@ static int mount_version1(int to, struct span list, uint64_t attr, struct err *e
 			continue;
 		mnt = mount_hierarchy(&h, attr);
 		if (mnt < 0)
-			mnt = bind_hierarchy(&h, attr);
+			mnt = bind_hierarchy(&h, attr, own_ns);
 		if (mnt >= 0 && !attach_below(base, h.name, mnt))
 			link_controllers(base, &h);
 	}
 	return 0;
 }
 
-static int mount_unified(int to, struct span list, uint64_t attr, struct err *e)
+static int mount_unified(int to, struct span list, uint64_t attr, bool own_ns, struct err *e)
 {
 	struct hierarchy h = { 0 };
 	cleanup_close int mnt = -1;
@@ -182,7 +183,7 @@ static int mount_unified(int to, struct span list, uint64_t attr, struct err *e)
 		return 0; /* a kernel without cgroups */
 	mnt = mount_hierarchy(&h, attr);
 	if (mnt < 0)
-		mnt = bind_hierarchy(&h, attr);
+		mnt = bind_hierarchy(&h, attr, own_ns);
 	if (mnt < 0)
 		return 0;
 	if (mnt_attach(mnt, to))
@@ -190,7 +191,7 @@ static int mount_unified(int to, struct span list, uint64_t attr, struct err *e)
 	return 0;
 }
 
-int cgroupfs_mount(int rootfd, const char *dest, uint64_t attr, struct err *e)
+int cgroupfs_mount(int rootfd, const char *dest, uint64_t attr, bool own_ns, struct err *e)
 {
 	cleanup_close int to = -1, fd = -1;
 	char text[LIST_MAX];
@@ -205,6 +206,6 @@ int cgroupfs_mount(int rootfd, const char *dest, uint64_t attr, struct err *e)
 	if (fd < 0 || (n = fd_read_full(fd, text, sizeof(text))) < 0)
 		return err_errno(e, errno, "reading /proc/self/cgroup");
 	list = (struct span){ text, (size_t)n };
-	return is_version1(list) ? mount_version1(to, list, attr, e)
-				 : mount_unified(to, list, attr, e);
+	return is_version1(list) ? mount_version1(to, list, attr, own_ns, e)
+				 : mount_unified(to, list, attr, own_ns, e);
 }

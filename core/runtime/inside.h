@@ -44,8 +44,9 @@ int mounts_bind(int rootfd, const char *source, const char *dest, bool recursive
 	struct err *e);
 
 /* --- cgroupfs.c --- */
-/* A mount of type "cgroup": the unified hierarchy, or a tmpfs with those of version 1. */
-int cgroupfs_mount(int rootfd, const char *dest, uint64_t attr, struct err *e);
+/* A mount of type "cgroup": the unified hierarchy, or a tmpfs with those of version 1.  @own_ns: the
+ * container has a cgroup namespace of its own. */
+int cgroupfs_mount(int rootfd, const char *dest, uint64_t attr, bool own_ns, struct err *e);
 
 /* --- dev.c --- */
 /* Default devices, those of the spec, and the symlinks in /dev. */

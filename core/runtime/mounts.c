@@ -433,7 +433,8 @@ static int do_mount(int rootfd, const struct spec *s, struct spec_mount *m, stru
 	if (!strcmp(m->type, "image"))
 		return do_image(rootfd, s, m, e);
 	if (!strcmp(m->type, "cgroup") || !strcmp(m->type, "cgroup2"))
-		return cgroupfs_mount(rootfd, m->destination, o.attr.set | o.rattr.set, e);
+		return cgroupfs_mount(rootfd, m->destination, o.attr.set | o.rattr.set,
+			s->new_namespaces & CLONE_NEWCGROUP, e);
 	if (!do_fs(rootfd, m, &o, e))
 		return 0;
 	/* With the network namespace of outside, which another user namespace owns, a new sysfs is

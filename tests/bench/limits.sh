@@ -5,7 +5,8 @@
 #
 # CPU: the share that 1, 4 and 16 busy processes get of what they may, over 5 seconds, and the monitor's
 # own CPU time.  Memory: how far a program that writes 1 GB/s comes beyond its limit.  cpulimit beside
-# Debian's, where that is installed: also for processes too short-lived to be stopped one by one.
+# Debian's, where that is installed (2.8 limits one process, and with -m starts itself once more for each
+# fork, which is not for running here): ours for trees, too, and processes too short-lived to be stopped.
 # On a machine that has other work, the figures say more about that.
 . "$(dirname "$0")/../integration/lib.sh"
 
@@ -48,14 +49,12 @@ done
 
 echo "cpulimit --limit 50, 5 s"
 theirs=$(command -v cpulimit || true)
-for what in "spin 1 5" "spin 4 5" "spin 16 5" "short 5"; do
+if [ -n "$theirs" ]; then
+	got=$(timeout -k 1 20 "$theirs" -q -f -l 50 -- "$TEST_TMP/bin/hog" alone 5 2>/dev/null | grep -x '[0-9]*' | tail -1)
+	printf '  %-10s theirs %5d of 2500 ms, %s\n' "alone 5" "${got:-0}" "$(error "${got:-0}" 2500)"
+fi
+for what in "alone 5" "spin 1 5" "spin 4 5" "spin 16 5" "short 5"; do
 	# shellcheck disable=SC2086
 	got=$(as_user "$coracle" cpulimit -q -l 50 -i -- "$TEST_TMP/bin/hog" $what 2>/dev/null | tail -1)
-	printf '  %-10s ours %5d of 2500 ms, %s' "$what" "$got" "$(error "$got" 2500)"
-	if [ -n "$theirs" ]; then
-		# shellcheck disable=SC2086
-		got=$(timeout -k 1 20 "$theirs" -l 50 -i -- "$TEST_TMP/bin/hog" $what 2>/dev/null | grep -x '[0-9]*' | tail -1)
-		printf '; the distribution'"'"'s %5d, %s' "${got:-0}" "$(error "${got:-0}" 2500)"
-	fi
-	echo
+	printf '  %-10s ours   %5d of 2500 ms, %s\n' "$what" "$got" "$(error "$got" 2500)"
 done

@@ -101,8 +101,18 @@ check "unpause: it runs" until_state R
 check "update: no limit" docker update --cpus 2 spin
 check "update: it runs again" until_state R
 check "update: memory while it runs" docker update --memory 64m --memory-swap 128m spin
+check_has "update: pids, from the next start on" "next start" docker update --pids-limit 30 spin
 check "stop ends one that is stopped half of the time" docker stop -t 1 spin
 check "rm" docker rm spin fill
+
+# The monitor is killed while all are stopped: they end, too.
+check "monitor killed: a container that is stopped most of the time" docker run -d --name spin --network none --cpus 0.05 bb sh -c 'while :; do :; done'
+check "monitor killed: it is stopped" until_state T
+pid=$(inspect spin '{{.State.Pid}}')
+kill -9 "$(sed 's/^{"pid":\([0-9]*\).*/\1/' "$xdg/docker/$(inspect spin '{{.Id}}')/monitor.json")"
+check_out "monitor killed: it ends" 137 docker wait spin
+check_fails "monitor killed: nobody stays" grep -q . "/proc/$pid/cmdline"
+docker rm spin >/dev/null
 
 # --- cpulimit ---------------------------------------------------------------------------------------------
 cpulimit() { as_user "$coracle" cpulimit "$@"; }

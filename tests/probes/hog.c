@@ -3,6 +3,7 @@
  * tests/probes/hog.c - a program that takes what it can get
  *
  *	hog spin N SECONDS	N processes compute; prints the CPU time they got, in milliseconds
+ *	hog alone SECONDS	the same without a child
  *	hog short SECONDS	one short-lived process after the other; prints the same
  *	hog fill FILE MIB_S	fill memory at that rate; FILE holds how many MiB by now, as 4 bytes
  *	hog rows		fill memory row by row, and say how many there are
@@ -29,13 +30,13 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void report(void)
+static void report(int who)
 {
 	struct rusage u;
 
 	while (wait(NULL) > 0)
 		;
-	getrusage(RUSAGE_CHILDREN, &u);
+	getrusage(who, &u);
 	printf("%ld\n", u.ru_utime.tv_sec * 1000 + u.ru_utime.tv_usec / 1000 + u.ru_stime.tv_sec * 1000 +
 		u.ru_stime.tv_usec / 1000);
 }
@@ -51,7 +52,17 @@ static int spin(int n, double seconds)
 			_exit(0);
 		}
 	}
-	report();
+	report(RUSAGE_CHILDREN);
+	return 0;
+}
+
+static int alone(double seconds)
+{
+	double end = now() + seconds;
+
+	while (now() < end)
+		;
+	report(RUSAGE_SELF);
 	return 0;
 }
 
@@ -69,7 +80,7 @@ static int brief(double seconds)
 		}
 		wait(NULL);
 	}
-	report();
+	report(RUSAGE_CHILDREN);
 	return 0;
 }
 
@@ -113,6 +124,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "spin"))
 		return spin(atoi(argv[2]), atof(argv[3]));
+	if (argc == 3 && !strcmp(argv[1], "alone"))
+		return alone(atof(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], "short"))
 		return brief(atof(argv[2]));
 	if (argc == 4 && !strcmp(argv[1], "fill"))
@@ -122,6 +135,6 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "bomb"))
 		for (;;)
 			fork();
-	fprintf(stderr, "usage: hog spin N SECONDS | short SECONDS | fill FILE MIB_S | rows | bomb\n");
+	fprintf(stderr, "usage: hog spin N SECONDS | alone SECONDS | short SECONDS | fill FILE MIB_S | rows | bomb\n");
 	return 2;
 }
