@@ -419,21 +419,24 @@ static void head_begin(struct http *h, struct buf *out, int status, const char *
 	char date[64];
 	struct tm tm;
 	time_t now = time(NULL);
+	bool old = h->head.target.n && !h->head.minor; /* an HTTP/1.0 client knows nothing but the end */
 
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	buf_addf(out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+	buf_addf(out, "HTTP/1.%d %d %s\r\n", !old, status, reason_of(status));
 	if (!h->plain_engine)
 		buf_adds(out, "Api-Version: " API_VERSION "\r\n");
 	if (type)
 		buf_addf(out, "Content-Type: %s\r\n", type);
 	if (!h->plain_engine)
-		buf_adds(out, "Docker-Experimental: false\r\nOstype: linux\r\nServer: " SERVER_NAME "\r\n");
+		buf_addf(out, "%sOstype: linux\r\nServer: " SERVER_NAME "\r\n",
+			h->foreign_version ? "" : "Docker-Experimental: false\r\n");
 	buf_add(out, h->extra.p, h->extra.n);
 	buf_addf(out, "Date: %s\r\n", date);
 	if (!h->head.keep_alive || h->close_after) {
 		h->close_after = true;
-		buf_adds(out, "Connection: close\r\n");
+		if (!old)
+			buf_adds(out, "Connection: close\r\n");
 	}
 }
 

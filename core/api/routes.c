@@ -109,6 +109,7 @@ static int check_version(struct http *h, struct span version)
 
 	if (version_parse(version, &major, &minor))
 		major = minor = 0;
+	h->foreign_version = major != 1 || minor > 51 || minor < 24;
 	if (major > 1 || (major == 1 && minor > 51)) {
 		err_kind(&e, ERR_INVALID, "client version %.*s is too new. Maximum supported API version is %s",
 			(int)version.n, version.p, API_VERSION);

@@ -49,8 +49,7 @@ static void done(struct http *h, int status, int rc, const struct err *e)
 static void list(struct http *h)
 {
 	struct list_options o = {.all = http_query_bool(h, "all", false),
-		.size = http_query_bool(h, "size", false), .before = http_query(h, "before"),
-		.since = http_query(h, "since")};
+		.size = http_query_bool(h, "size", false)};
 	cleanup_json json_t *filters = NULL;
 	struct err e;
 

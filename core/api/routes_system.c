@@ -74,6 +74,13 @@ static int events_times(struct http *h, int64_t *since, int64_t *until, struct e
 	return 0;
 }
 
+/* That an image was made is told since 1.46. */
+static bool is_known(struct http *h, const json_t *event)
+{
+	return http_api_minor(h) >= 46 || strcmp(json_str(event, "Type", ""), "image") ||
+		strcmp(json_str(event, "Action", ""), "create");
+}
+
 static void events(struct http *h)
 {
 	cleanup_json json_t *filters = NULL;
@@ -99,7 +106,7 @@ static void events(struct http *h)
 	while ((event = events_next(sub, deadline, http_fd(h)))) {
 		int gone = 0;
 
-		if (!until || json_int(event, "timeNano", 0) <= until)
+		if (is_known(h, event) && (!until || json_int(event, "timeNano", 0) <= until))
 			gone = http_stream_json(h, event, "\n");
 		json_decref(event);
 		if (gone)

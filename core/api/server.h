@@ -31,6 +31,7 @@ struct http {
 	struct buf extra; /* header lines set by the handler */
 	bool answered, streaming, chunked_out, close_after, hijacked, gone;
 	bool plain_engine; /* leave the engine's own headers out (unknown paths) */
+	bool foreign_version; /* of the API: one header is left out */
 };
 
 /* More bytes of the client into h->in: a count, 0 at the end, -1 and errno. */

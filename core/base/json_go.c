@@ -228,7 +228,7 @@ bool json_go_mistake(const char *json, size_t n, char out[static JSON_GO_MAX])
 	struct scan s = {.p = json, .end = json + n};
 	unsigned char *is_object = xcalloc(1, DEPTH_MAX);
 	bool good = text(&s, is_object);
-	char c[8];
+	char c[12];
 
 	free(is_object);
 	if (good)
@@ -238,7 +238,10 @@ bool json_go_mistake(const char *json, size_t n, char out[static JSON_GO_MAX])
 	} else if (s.at_end) {
 		snprintf(out, JSON_GO_MAX, "unexpected EOF");
 	} else {
-		quote((unsigned char)*s.p, c);
+		if (s.end - s.p >= 3 && !memcmp(s.p, "\xef\xbb\xbf", 3))
+			snprintf(c, sizeof(c), "'\\ufeff'"); /* what editors put in front of a text */
+		else
+			quote((unsigned char)*s.p, c);
 		snprintf(out, JSON_GO_MAX, "invalid character %s %s", c, s.why);
 	}
 	return true;

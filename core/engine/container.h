@@ -267,7 +267,6 @@ void container_sizes(struct engine *en, const struct container *c, int64_t *rw, 
 struct list_options {
 	bool all, size;
 	int64_t limit;
-	const char *before, *since;
 	const json_t *filters;
 };
 json_t *containers_list(struct engine *en, const struct list_options *o, struct err *e);

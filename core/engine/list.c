@@ -216,13 +216,11 @@ static int check_filters(const json_t *filters, struct err *e)
 }
 
 /* When that container was created. */
-static int time_of(struct engine *en, const json_t *values, const char *parameter, int64_t *at, struct err *e)
+static int time_of(struct engine *en, const json_t *values, int64_t *at, struct err *e)
 {
 	const char *ref = json_string_value(json_array_get(values, 0));
 	struct container *c;
 
-	if (!ref)
-		ref = parameter;
 	if (!ref || !*ref)
 		return 0;
 	c = container_get(en, ref, e);
@@ -410,8 +408,8 @@ json_t *containers_list(struct engine *en, const struct list_options *o, struct 
 	size_t i;
 
 	if (check_filters(o->filters, e) ||
-		time_of(en, json_object_get(o->filters, "before"), o->before, &q.before, e) ||
-		time_of(en, json_object_get(o->filters, "since"), o->since, &q.since, e))
+		time_of(en, json_object_get(o->filters, "before"), &q.before, e) ||
+		time_of(en, json_object_get(o->filters, "since"), &q.since, e))
 		return NULL;
 	resolve_ancestors(&q);
 	links = links_names(en);

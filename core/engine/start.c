@@ -296,18 +296,43 @@ static int make_cage(struct start *s, struct err *e)
 	return rc ? err_wrap(e, "--pids-limit") : 0;
 }
 
-/* Everything up to a running process; its control descriptor. */
-static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
+static int make_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
 {
 	cleanup_json json_t *spec = NULL, *request = NULL;
 
-	if (spec_peers(s, e) || make_dir(s, e) || make_cage(s, e) || (!s->net && sandbox_open(s, e)) || spec_files(s, e) || spec_check(s, e))
+	if (spec_files(s, e) || spec_check(s, e))
 		return -1;
 	spec = spec_build(s, e);
 	request = spec ? make_request(s, spec, e) : NULL;
 	if (!request)
 		return -1;
 	return run(s, request, info, exit_code, e);
+}
+
+/* It never came to be on the networks that the start noted. */
+static void forget_networks(struct container *c, json_t *before)
+{
+	json_t *noted;
+
+	pthread_mutex_lock(&c->lock);
+	noted = c->networks;
+	c->networks = json_incref(before);
+	pthread_mutex_unlock(&c->lock);
+	json_decref(noted);
+}
+
+/* Everything up to a running process; its control descriptor. */
+static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
+{
+	cleanup_json json_t *networks = json_incref(s->c->networks);
+	int ctl;
+
+	if (spec_peers(s, e) || make_dir(s, e) || make_cage(s, e) || (!s->net && sandbox_open(s, e)))
+		return -1;
+	ctl = make_and_run(s, info, exit_code, e);
+	if (ctl < 0)
+		forget_networks(s->c, networks);
+	return ctl;
 }
 
 static void note_failure(struct engine *en, struct container *c, int exit_code, const struct err *e)

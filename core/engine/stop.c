@@ -186,7 +186,9 @@ static int parse_kill(const char *signal, int *signo, struct err *e)
 
 static int kill_container(struct engine *en, struct container *c, int signo, struct err *e)
 {
+	int64_t deadline = clock_mono_ns() + KILL_WAIT_S * NS_PER_S;
 	uint64_t exits;
+	bool running;
 
 	if (signo == SIGKILL || signo == stop_signal(c, NULL)) {
 		if (call_off_restart(en, c))
@@ -194,14 +196,19 @@ static int kill_container(struct engine *en, struct container *c, int signo, str
 	}
 	pthread_mutex_lock(&c->lock);
 	exits = c->exits;
+	running = c->status == ST_RUNNING;
 	pthread_mutex_unlock(&c->lock);
-	if (send_signal(en, c, signo, e))
-		return e->kind == ERR_CONFLICT ?
-			       err_kind(e, ERR_CONFLICT, "container %s is not running", c->id) :
-			       -1;
-	if (signo == SIGKILL)
-		wait_end_of(c, exits, clock_mono_ns() + KILL_WAIT_S * NS_PER_S);
-	return 0;
+	if (!send_signal(en, c, signo, e)) {
+		if (signo == SIGKILL)
+			wait_end_of(c, exits, deadline);
+		return 0;
+	}
+	if (e->kind != ERR_CONFLICT)
+		return -1;
+	/* It has ended just now: who wants it dead next removes it, and finds it noted. */
+	if (running && signo == SIGKILL)
+		wait_end_of(c, exits, deadline);
+	return err_kind(e, ERR_CONFLICT, "container %s is not running", c->id);
 }
 
 int container_kill(struct engine *en, const char *ref, const char *signal, struct err *e)

@@ -202,8 +202,8 @@ json_t *engine_info(struct engine *en)
 	add_counts(en, j);
 	json_set_str(j, "Driver", store_driver_name(&en->store));
 	json_set_new(j, "DriverStatus", store_status(&en->store));
-	json_set_new(j, "Plugins", json_pack("{s:[s], s:[s,s,s], s:n, s:[s,s]}", "Volume", "local",
-		"Network", "bridge", "host", "null", "Authorization", "Log", "json-file", "none"));
+	json_set_new(j, "Plugins", json_pack("{s:[s], s:[s,s,s], s:n, s:[s,s,s,s]}", "Volume", "local",
+		"Network", "bridge", "host", "null", "Authorization", "Log", "journald", "json-file", "local", "syslog"));
 	add_limits(&en->cgroups, j);
 	json_set_bool(j, "Debug", c->debug);
 	json_set_int(j, "NFd", count_entries("/proc/self/fd"));
@@ -231,7 +231,7 @@ json_t *engine_info(struct engine *en)
 	json_set_str(j, "Isolation", "");
 	json_set_str(j, "InitBinary", "docker-init");
 	json_set_new(j, "ContainerdCommit", json_pack("{s:s}", "ID", ""));
-	json_set_new(j, "RuncCommit", json_pack("{s:s}", "ID", ""));
+	json_set_new(j, "RuncCommit", json_pack("{s:s}", "ID", ENGINE_VERSION));
 	json_set_new(j, "InitCommit", json_pack("{s:s}", "ID", ""));
 	json_set_new(j, "SecurityOptions", system_cgroup_v2() ?
 		json_pack("[s, s, s]", "name=seccomp,profile=builtin", "name=rootless", "name=cgroupns") :
@@ -273,13 +273,28 @@ json_t *engine_version(struct engine *en)
 
 /* --- disk usage ------------------------------------------------------------------------------ */
 
+/* As the real engine has it here, and only here. */
+static void null_if_empty(json_t *j, const char *key)
+{
+	if (!json_array_size(json_object_get(j, key)))
+		json_set_new(j, key, json_null());
+}
+
 static json_t *disk_images(struct engine *en, int64_t *layers_size, struct err *e)
 {
 	const struct images_list all = {.all = true, .shared_size = true};
 	const struct images_use use = {engine_image_use, en};
 
+	json_t *list, *v;
+	size_t i;
+
 	*layers_size = images_layers_size(en->images);
-	return images_list_json(en->images, &all, &use, e);
+	list = images_list_json(en->images, &all, &use, e);
+	json_array_foreach(list, i, v) {
+		null_if_empty(v, "RepoTags");
+		null_if_empty(v, "RepoDigests");
+	}
+	return list;
 }
 
 json_t *engine_disk_usage(struct engine *en, const struct disk_usage_wanted *want, struct err *e)
