@@ -323,7 +323,7 @@ static int default_config(const json_t *raw, bool v6, json_t **out, struct err *
 	*out = json_pack("{s:s}", "Subnet", subnet_format(&s, text));
 	if (*bip)
 		json_set_str(*out, "Gateway", gateway);
-	if (*fixed && *bip) {
+	if (*fixed && (*bip || v6)) {
 		if (subnet_parse(span_of(fixed), &part) || !subnet_overlaps(&s, &part) || part.len < s.len) {
 			json_decref(*out);
 			return err_kind(e, ERR_INVALID, "bad %s '%s': it is not in %s", fixed_key, fixed, text);

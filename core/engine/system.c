@@ -192,6 +192,22 @@ static void add_warnings(struct engine *en, json_t *j)
 	json_set_new(j, "Warnings", w);
 }
 
+/* Those of daemon.json; the built-in ones are not shown. */
+static void add_pools(const struct config *c, json_t *j)
+{
+	json_t *pools = json_array();
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(json_arr(c->raw, "default-address-pools"), i, p)
+		json_array_append_new(pools, json_pack("{s:O?, s:O?}", "Base", json_get_ci(p, "base"), "Size",
+			json_get_ci(p, "size")));
+	if (json_array_size(pools))
+		json_set_new(j, "DefaultAddressPools", pools);
+	else
+		json_decref(pools);
+}
+
 json_t *engine_info(struct engine *en)
 {
 	const struct config *c = &en->config;
@@ -215,6 +231,7 @@ json_t *engine_info(struct engine *en)
 	json_set_str(j, "IndexServerAddress", "https://index.docker.io/v1/");
 	json_set_new(j, "RegistryConfig", registry_config(c));
 	json_set_new(j, "GenericResources", json_null());
+	add_pools(c, j);
 	json_set_str(j, "DockerRootDir", c->data_root);
 	add_proxy(j, "HttpProxy", proxy_of("HTTP_PROXY", "http_proxy"));
 	add_proxy(j, "HttpsProxy", proxy_of("HTTPS_PROXY", "https_proxy"));

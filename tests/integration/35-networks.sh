@@ -168,3 +168,10 @@ engine_start --bip 10.9.8.1/24 --fixed-cidr 10.9.8.64/26 --mtu 1300 --default-ad
 check_out "bip, fixed-cidr, mtu" "10.9.8.64/24 1300" docker run --rm bb sh -c "echo \$(ip -4 -o addr show eth0 | awk '{print \$4}') \$(cat /sys/class/net/eth0/mtu)"
 docker network create pool >/dev/null
 check_out "default-address-pool" "10.200.0.0/28" docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' pool
+check_out "as info has it" '[{"Base":"10.200.0.0/16","Size":28}]' docker info -f '{{json .DefaultAddressPools}}'
+engine_stop
+
+engine_start --ipv6 --fixed-cidr-v6 fd00:99::/64 --bip 10.9.8.1/24 --default-gateway 10.9.8.7 || exit 1
+check_has "the default bridge with IPv6" "fd00:99::2/64" docker run --rm bb ip -6 -o addr show eth0
+check_out "and a gateway of somebody else's" "default via 10.9.8.7 dev eth0" docker run --rm bb sh -c "ip route | sed -n 's/ *$//; /default/p'"
+check_has "inspect" '{"Subnet":"fd00:99::/64","IPRange":"fd00:99::/64"}' docker network inspect -f '{{json .IPAM.Config}}' bridge
