@@ -55,7 +55,7 @@ endif
 CPPFLAGS := -D_GNU_SOURCE -DZLIB_CONST -Icore -Iapplets -I$(GEN)
 BASE_CFLAGS := -std=gnu11 -g -pthread -pipe $(WARNINGS)
 HARDEN := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
-LDLIBS := -lseccomp -lbearssl -lz -lzstd -ljansson -lm
+LDLIBS := -lseccomp -lbearssl -lz -lisal -lzstd -ljansson -lm
 
 # Static and not position-independent: no interpreter, no DYNAMIC section, no relocations to
 # process before main, the same pages shared by every process of the engine.

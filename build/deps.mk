@@ -22,6 +22,7 @@ LIB := $(PREFIX)/lib
 seccomp_DIR := $(SRC)/libseccomp
 bearssl_DIR := $(SRC)/bearssl
 z_DIR := $(SRC)/zlib
+isal_DIR := $(SRC)/libisal
 zstd_DIR := $(SRC)/zstd
 jansson_DIR := $(SRC)/jansson
 
@@ -115,6 +116,20 @@ $(eval $(call lib,seccomp,src/api.c src/system.c src/helper.c src/hash.c src/db.
 $(eval $(call lib,bearssl,src/*.c src/*/*.c,-I$(bearssl_DIR)/src -I$(bearssl_DIR)/inc -O3,inc/*.h))
 $(eval $(call lib,z,adler32.c compress.c crc32.c deflate.c infback.c inffast.c inflate.c inftrees.c \
 	trees.c uncompr.c zutil.c,-O3 -DHAVE_UNISTD_H=1 -DHAVE_HIDDEN=1 -D_LARGEFILE64_SOURCE=1,zlib.h zconf.h))
+# What x86-64 has in assembly, other processors have in C.
+ISAL_C := $(addprefix igzip/,igzip.c hufftables_c.c igzip_base.c igzip_icf_base.c adler32_base.c flatten_ll.c encode_df.c \
+	igzip_icf_body.c huff_codes.c igzip_inflate.c) crc/crc_base.c
+ifeq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+ISAL_C += igzip/igzip_base_aliases.c igzip/proc_heap_base.c crc/crc_base_aliases.c
+else
+ISAL_C += $(addprefix igzip/,igzip_body.asm igzip_finish.asm igzip_icf_body_h1_gr_bt.asm igzip_icf_finish.asm \
+	rfc1951_lookup.asm adler32_sse.asm adler32_avx2_4.asm igzip_multibinary.asm igzip_update_histogram_0?.asm \
+	igzip_decode_block_stateless_0?.asm igzip_inflate_multibinary.asm encode_df_0?.asm proc_heap.asm \
+	igzip_deflate_hash.asm igzip_gen_icf_map_lh1_0?.asm igzip_set_long_icf_fg_0?.asm) \
+	crc/crc_multibinary.asm crc/crc16_*_0?.asm crc/crc16_*by4.asm crc/crc16_*_10.asm crc/crc32_*_0?.asm \
+	crc/crc32_*by[48].asm crc/crc32_*_10.asm
+endif
+$(eval $(call lib,isal,$(ISAL_C),-I$(isal_DIR)/include/ -I$(isal_DIR)/igzip/ -I$(isal_DIR)/crc/,include/igzip_lib.h include/crc.h))
 $(eval $(call lib,zstd,lib/common/debug.c lib/common/entropy_common.c lib/common/error_private.c \
 	lib/common/fse_decompress.c lib/common/xxhash.c lib/common/zstd_common.c lib/decompress/*.c,\
 	-O3 -DZSTD_DISABLE_ASM=1 -DZSTD_LEGACY_SUPPORT=0 -DZSTD_NO_TRACE=1 -DXXH_NAMESPACE=ZSTD_,lib/zstd.h lib/zstd_errors.h))
@@ -140,7 +155,7 @@ $(jansson_DIR)/src/jansson_config.h: $(jansson_DIR)/.ready
 # The second run of make, for one library: its sources are there now and can be listed.
 ifneq ($(NAME),)
 ARCHIVE_C := $(filter-out src/arch-syscall-dump.c,$(shell cd $(DIR) && ls $(GLOB)))
-ARCHIVE_O := $(ARCHIVE_C:%.c=$(OBJ)/$(NAME)/%.o)
+ARCHIVE_O := $(addprefix $(OBJ)/$(NAME)/,$(addsuffix .o,$(basename $(ARCHIVE_C))))
 archive: $(LIB)/lib$(NAME).a.new
 	@mv $< $(LIB)/lib$(NAME).a
 $(LIB)/lib$(NAME).a.new: $(ARCHIVE_O)
@@ -148,8 +163,11 @@ $(LIB)/lib$(NAME).a.new: $(ARCHIVE_O)
 $(OBJ)/$(NAME)/%.o: $(DIR)/%.c
 	@mkdir -p $(@D)
 	@$(CC) $(SPECS) $(COMMON_CFLAGS) $(FLAGS) -I$(DIR) -I$(INC) -c -o $@ $<
+$(OBJ)/$(NAME)/%.o: $(DIR)/%.asm
+	@mkdir -p $(@D)
+	@nasm -f elf64 $(FLAGS) -o $@ $<
 endif
 
-$(PREFIX)/.done: $(LIB)/libseccomp.a $(LIB)/libbearssl.a $(LIB)/libz.a $(LIB)/libzstd.a $(LIB)/libjansson.a
+$(PREFIX)/.done: $(LIB)/libseccomp.a $(LIB)/libbearssl.a $(LIB)/libz.a $(LIB)/libisal.a $(LIB)/libzstd.a $(LIB)/libjansson.a
 	@rm -rf $(OBJ)
 	@touch $@

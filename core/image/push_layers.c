@@ -237,8 +237,8 @@ static int source_rewind(void *arg, struct err *e)
 	a->out = p[1];
 	a->why = (struct err)ERR_INIT;
 	fd_stream_init(&a->tar, a->in, NULL);
-	a->gzip = deflater_new(&a->tar.s, e);
-	if (a->gzip && !start_packer(a, e)) {
+	a->gzip = deflater_new(&a->tar.s);
+	if (!start_packer(a, e)) {
 		a->running = true;
 		return 0;
 	}

@@ -20,15 +20,15 @@
  */
 #include "storage/tar.h"
 
+#include <crc.h>
 #include <errno.h>
+#include <igzip_lib.h>
 #include <stdlib.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #define IN_SIZE 65536
 #define OUT_SIZE 65536
 #define MAGIC_LEN 6
-#define GZIP_WINDOW (15 + 16) /* 32 KiB, gzip framing only */
 #define ZSTD_WINDOW_LOG 27    /* 128 MiB, as zstd(1) accepts; compressors use 8 MiB unless told otherwise */
 
 enum format { FMT_UNKNOWN, FMT_PLAIN, FMT_GZIP, FMT_ZSTD, FMT_END };
@@ -38,12 +38,12 @@ struct inflater {
 	struct stream *in;
 	enum format format;
 	bool in_eof, between; /* between members or frames */
-	z_stream z;	      /* valid while FMT_GZIP */
 	ZSTD_DStream *zstd;   /* or NULL */
 	unsigned char in_buf[IN_SIZE];
 	size_t in_at, in_len;
 	unsigned char out_buf[OUT_SIZE];
 	size_t out_at, out_len;
+	struct inflate_state z; /* of the member at hand, while FMT_GZIP */
 };
 
 static size_t in_left(const struct inflater *i)
@@ -114,9 +114,8 @@ static int detect(struct inflater *i, struct err *e)
 	if (fill(i, MAGIC_LEN, e) || refuse_foreign(i, e))
 		return -1;
 	if (is_gzip(i)) {
-		if (inflateInit2(&i->z, GZIP_WINDOW) != Z_OK)
-			return err_set(e, ENOMEM, "preparing to inflate");
 		i->format = FMT_GZIP;
+		i->between = true;
 	} else if (is_zstd(i)) {
 		i->zstd = ZSTD_createDStream();
 		if (!i->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(i->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
@@ -142,11 +141,86 @@ static ssize_t read_plain(struct inflater *i, void *p, size_t n, struct err *e)
 	return (ssize_t)n;
 }
 
+/* --- gzip --- */
+
+enum { FLG_HCRC = 2, FLG_EXTRA = 4, FLG_NAME = 8, FLG_COMMENT = 16, FLG_RESERVED = 0xe0 };
+
+static int cut_short(struct err *e)
+{
+	return err_kind(e, ERR_INVALID, "unexpected EOF: the compressed data is cut short");
+}
+
+/* The next byte of a header, counted in its checksum. -1 with @e. */
+static int header_byte(struct inflater *i, uint32_t *crc, struct err *e)
+{
+	unsigned char c;
+
+	if (!in_left(i) && (fill(i, 1, e) || !in_left(i)))
+		return i->in_eof ? cut_short(e) : -1;
+	c = i->in_buf[i->in_at++];
+	*crc = crc32_gzip_refl(*crc, &c, 1);
+	return c;
+}
+
+static int header_skip(struct inflater *i, size_t n, uint32_t *crc, struct err *e)
+{
+	while (n--)
+		if (header_byte(i, crc, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* A little-endian number of two bytes, or -1. */
+static int header_u16(struct inflater *i, uint32_t *crc, struct err *e)
+{
+	int low = header_byte(i, crc, e), high = low < 0 ? -1 : header_byte(i, crc, e);
+
+	return high < 0 ? -1 : high << 8 | low;
+}
+
+static int header_text(struct inflater *i, uint32_t *crc, struct err *e)
+{
+	int c;
+
+	while ((c = header_byte(i, crc, e)) > 0)
+		continue;
+	return c;
+}
+
+/* RFC 1952, 2.3.  Here and not by the library, which forgets the flags when the input pauses in a header. */
+static int read_header(struct inflater *i, struct err *e)
+{
+	uint32_t crc = 0, ignored = 0;
+	int flags, n;
+
+	if (header_skip(i, 3, &crc, e)) /* the magic was looked at */
+		return -1;
+	flags = header_byte(i, &crc, e);
+	if (flags < 0 || header_skip(i, 6, &crc, e))
+		return -1;
+	if (flags & FLG_RESERVED)
+		return err_kind(e, ERR_INVALID, "bad gzip data: unknown header flags set");
+	if (flags & FLG_EXTRA) {
+		n = header_u16(i, &crc, e);
+		if (n < 0 || header_skip(i, (size_t)n, &crc, e))
+			return -1;
+	}
+	if ((flags & FLG_NAME && header_text(i, &crc, e)) || (flags & FLG_COMMENT && header_text(i, &crc, e)))
+		return -1;
+	if (flags & FLG_HCRC) {
+		n = header_u16(i, &ignored, e);
+		if (n < 0)
+			return -1;
+		if (n != (int)(crc & 0xffff))
+			return err_kind(e, ERR_INVALID, "bad gzip data: header crc mismatch");
+	}
+	return 0;
+}
+
 /* The last member is done: all that is left is not ours. */
 static int drop_rest(struct inflater *i, struct err *e)
 {
 	i->format = FMT_END;
-	inflateEnd(&i->z);
 	i->in_at = i->in_len;
 	return i->in_eof ? 0 : stream_drain(i->in, e);
 }
@@ -158,37 +232,58 @@ static int next_member(struct inflater *i, struct err *e)
 		return -1;
 	if (!is_gzip(i))
 		return drop_rest(i, e);
-	inflateReset(&i->z);
+	if (read_header(i, e))
+		return -1;
+	isal_inflate_init(&i->z);
+	i->z.crc_flag = ISAL_GZIP_NO_HDR_VER;
 	i->between = false;
 	return 1;
 }
 
+static const char *isal_text(int rc)
+{
+	switch (rc) {
+	case ISAL_INVALID_BLOCK:
+		return "invalid block";
+	case ISAL_INVALID_SYMBOL:
+		return "invalid code";
+	case ISAL_INVALID_LOOKBACK:
+		return "invalid distance too far back";
+	case ISAL_INCORRECT_CHECKSUM:
+		return "incorrect data check";
+	default:
+		return "unknown error";
+	}
+}
+
 static ssize_t inflate_into(struct inflater *i, void *p, size_t n, struct err *e)
 {
+	size_t before;
 	int rc;
 
 	i->z.next_out = p;
-	i->z.avail_out = n > 1 << 30 ? 1 << 30 : (uInt)n;
-	n = i->z.avail_out;
+	n = n > 1 << 30 ? 1 << 30 : n;
 	do {
 		if (i->between) {
 			rc = next_member(i, e);
 			if (rc <= 0)
 				return rc;
+			i->z.next_out = p;
 		}
 		if (fill(i, 1, e))
 			return -1;
+		before = in_left(i);
+		i->z.avail_out = (uint32_t)n;
 		i->z.next_in = i->in_buf + i->in_at;
-		i->z.avail_in = (uInt)in_left(i);
-		rc = inflate(&i->z, Z_NO_FLUSH);
+		i->z.avail_in = (uint32_t)before;
+		rc = isal_inflate(&i->z);
 		i->in_at = i->in_len - i->z.avail_in;
-		i->between = rc == Z_STREAM_END;
-		if (rc == Z_BUF_ERROR && i->in_eof)
-			return err_kind(e, ERR_INVALID,
-				"unexpected EOF: the compressed data is cut short");
-		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
-			return err_kind(e, ERR_INVALID, "bad gzip data: %s",
-				i->z.msg ? i->z.msg : zError(rc));
+		i->between = i->z.block_state == ISAL_BLOCK_FINISH;
+		if (rc < 0)
+			return err_kind(e, ERR_INVALID, "bad gzip data: %s", isal_text(rc));
+		/* What it has taken in may come out late; at the end of all input that is over. */
+		if (i->z.avail_out == n && !i->between && !before && i->in_eof)
+			return cut_short(e);
 	} while (i->z.avail_out == n);
 	return (ssize_t)(n - i->z.avail_out);
 }
@@ -212,7 +307,7 @@ static ssize_t decompress_into(struct inflater *i, void *p, size_t n, struct err
 			return err_kind(e, ERR_INVALID, "bad zstd data: %s", ZSTD_getErrorName(rc));
 		i->between = !rc;
 		if (rc && !out.pos && !in_left(i) && i->in_eof)
-			return err_kind(e, ERR_INVALID, "unexpected EOF: the compressed data is cut short");
+			return cut_short(e);
 	}
 	return (ssize_t)out.pos;
 }
@@ -283,8 +378,6 @@ void inflater_free(struct inflater *i)
 {
 	if (!i)
 		return;
-	if (i->format == FMT_GZIP)
-		inflateEnd(&i->z);
 	ZSTD_freeDStream(i->zstd);
 	free(i);
 }

@@ -131,7 +131,7 @@ void inflater_free(struct inflater *i);
 
 /* --- compression: gzip, the same bytes for the same input --- */
 struct deflater;
-struct deflater *deflater_new(struct stream *in, struct err *e); /* borrows @in */
+struct deflater *deflater_new(struct stream *in); /* borrows @in */
 struct stream *deflater_stream(struct deflater *d);
 void deflater_free(struct deflater *d);
 

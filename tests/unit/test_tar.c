@@ -624,7 +624,7 @@ static bool deflate_all(const struct buf *in, size_t step, size_t chunk, struct 
 	ssize_t got;
 
 	mem_stream_init(&d.mem, in->p, in->n);
-	z = deflater_new(&d.s, e);
+	z = deflater_new(&d.s);
 	NEED(z);
 	while ((got = deflater_stream(z)->read(deflater_stream(z), buf_room(out, chunk), chunk, e)) > 0)
 		out->n += (size_t)got;
