@@ -96,6 +96,7 @@ static enum probe probe_inside(void)
 		return PROBE_NO_NS;
 	if (mount("", "/", NULL, MS_REC | MS_SLAVE, NULL))
 		return PROBE_NO_CAPS;
+	mount("none", "/", "overlay", 0, ""); /* fails without options, and loads the module if there is one */
 	if (unshare(CLONE_NEWNET) || !nft_answers())
 		return PROBE_NO_NFT;
 	return PROBE_OK;
@@ -199,9 +200,12 @@ static void check_storage(struct lacks *l)
 	cleanup_free char *filesystems = contents("/proc/filesystems");
 	struct utsname u;
 
-	if (!strstr(filesystems, "\toverlay\n"))
-		lack(l, false, "overlay", "Load overlay module", "modprobe overlay");
-	if (!uname(&u) && !host_release_at_least(u.release, 5, 11)) {
+	if (uname(&u))
+		return;
+	if (host_release_at_least(u.release, 5, 11)) {
+		if (!strstr(filesystems, "\toverlay\n"))
+			lack(l, false, "overlay", "Load overlay module", "modprobe overlay");
+	} else {
 		cleanup_free char *fuse = tool_find("fuse-overlayfs");
 
 		if (!fuse)

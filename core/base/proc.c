@@ -34,10 +34,24 @@ extern char **environ;
 #else
 #define INNER_STACK 8192 /* for a few system calls */
 #endif
+#define FEW_FDS 4096 /* no descriptor that is needed until exec has a higher number */
 #define PARKED 64 /* where descriptors wait while 3… is being filled */
 
 static const int maybe_ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN,
 	SIGTTOU, SIGUSR1, SIGUSR2};
+
+int proc_close_on_exec(int first)
+{
+	int fd;
+
+	if (!syscall(SYS_close_range, (unsigned int)first, ~0U, CLOSE_RANGE_CLOEXEC))
+		return 0;
+	if (errno != EINVAL) /* Linux 5.9 and 5.10 can only close at once */
+		return -1;
+	for (fd = first; fd < FEW_FDS; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return (int)syscall(SYS_close_range, FEW_FDS, ~0U, 0);
+}
 
 static void child_exec(char *const argv[], const int *fds, size_t n, volatile int *failed)
 {
@@ -54,7 +68,7 @@ static void child_exec(char *const argv[], const int *fds, size_t n, volatile in
 	for (i = 0; i < n; i++)
 		if (dup2(PARKED + (int)i, FIRST_FD + (int)i) < 0)
 			goto fail;
-	syscall(SYS_close_range, FIRST_FD + (unsigned int)n, ~0U, CLOSE_RANGE_CLOEXEC);
+	proc_close_on_exec(FIRST_FD + (int)n);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve("/proc/self/exe", argv, environ);

@@ -34,6 +34,8 @@
 int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *pid, int *pidfd,
 	struct err *e);
 
+/* Have descriptors from @first on close with exec.  Calls nothing but the kernel: for after vfork, too. */
+int proc_close_on_exec(int first);
 /* Start time of a process in clock ticks since boot (proc(5), stat field 22); 0 if there is none. */
 uint64_t proc_start_time(pid_t pid);
 /* A pidfd of the process with that pid *and* start time, or -1 (ESRCH). */

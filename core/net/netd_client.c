@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define ANSWER_MS 10000	 /* netd answers at once, unless somebody stopped it */
+#define HELLO_MS 60000	 /* the first netd after a boot waits for a dozen kernel modules; a dead one hangs up */
 #define START_TRIES 100	 /* while another netd, just started, has the lock but does not answer yet */
 #define START_PAUSE_MS 20
 #define RESTART_WAIT_S 5 /* how long a caller waits for the next netd */
@@ -46,7 +47,7 @@ struct netd {
 
 /* Receive an object, and a descriptor where @fd is not NULL.  NULL with @e; e->code is EPIPE if the other
  * end has gone. */
-static json_t *receive(int sock, int *fd, struct err *e)
+static json_t *receive(int sock, int timeout_ms, int *fd, struct err *e)
 {
 	struct pollfd p = {.fd = sock, .events = POLLIN};
 	cleanup_free char *text = xmalloc(NETD_MESSAGE_MAX);
@@ -55,7 +56,7 @@ static json_t *receive(int sock, int *fd, struct err *e)
 	int rc;
 
 	do
-		rc = poll(&p, 1, ANSWER_MS);
+		rc = poll(&p, 1, timeout_ms);
 	while (rc < 0 && errno == EINTR);
 	if (!rc)
 		err_kind(e, ERR_UNAVAILABLE, "netd does not answer");
@@ -86,10 +87,10 @@ static int take_failure(const json_t *answer, struct err *e)
 }
 
 /* Its HELLO: 1 and *netns set, 0 if it speaks another protocol, -1 with @e. */
-static int hello(int sock, int *netns, struct err *e)
+static int hello(int sock, int timeout_ms, int *netns, struct err *e)
 {
 	cleanup_close int fd = -1;
-	cleanup_json json_t *j = receive(sock, &fd, e);
+	cleanup_json json_t *j = receive(sock, timeout_ms, &fd, e);
 
 	if (!j || take_failure(j, e))
 		return -1;
@@ -152,7 +153,7 @@ static int connect_or_start(int execfd, int *netns, struct err *e)
 			sock = spawn(execfd, e);
 		if (sock < 0)
 			return -1;
-		rc = hello(sock, netns, e);
+		rc = hello(sock, found ? ANSWER_MS : HELLO_MS, netns, e);
 		if (rc == 1)
 			return fd_steal(&sock);
 		if (!rc)
@@ -290,7 +291,7 @@ static json_t *ask(struct netd *n, const struct buf *text, const int *fds, size_
 	if (n->sock < 0 || sock_send(n->sock, text->p, text->n, fds, n_fds))
 		err_set(e, n->sock < 0 || errno == ECONNRESET ? EPIPE : errno, "asking netd");
 	else
-		answer = receive(n->sock, NULL, e);
+		answer = receive(n->sock, ANSWER_MS, NULL, e);
 	/* A late answer must not be taken for the next one. */
 	if (!answer && n->sock >= 0)
 		shutdown(n->sock, SHUT_RDWR);

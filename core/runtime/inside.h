@@ -34,6 +34,16 @@ void arena_for_json(size_t chunk_size);
  * @rootfd.  *made tells whether the last component is new.  Descriptor, or -1 and errno. */
 int mountpoint_open(int rootfd, const char *path, bool directory, bool *made);
 
+/* --- mountattr.c --- */
+struct mnt_attr;
+/* Can a mount be given its attributes before it is attached (Linux 5.12)? */
+bool mountattr_detached(void);
+/* mount_setattr(2) of the mount that @mnt is the root of; on older kernels, which want it attached, what
+ * mount(2) makes of it.  0, or -1 and errno. */
+int mountattr_set(int mnt, bool recursive, const struct mnt_attr *a);
+/* Put the detached mount @tree on what @to refers to, with these attributes; 0, or -1 and errno. */
+int mountattr_attach(int tree, int to, bool recursive, const struct mnt_attr *a);
+
 /* --- mounts.c --- */
 /* Do one mount of the spec below @rootfd. */
 int mounts_do(int rootfd, const struct spec *s, struct spec_mount *m, struct err *e);

@@ -5,7 +5,8 @@
  * Theory of operation
  *   A mount is made detached first (fsopen ... fsmount, or open_tree for a bind), gets its
  *   attributes there, and appears in the container by one move_mount onto the descriptor of its
- *   mount point: it is never visible with the wrong flags, and no path is resolved twice.
+ *   mount point: it is never visible with the wrong flags, and no path is resolved twice.  (A bind on
+ *   a kernel before 5.12 gets them right after that: mountattr.c.)
  *
  *   Options are those of mount(8): some are attributes of the mount, some say how it propagates,
  *   the rest belongs to the file system.  An "r" before an attribute makes it recursive (OCI).
@@ -181,16 +182,23 @@ static int set_attributes(int tree, const struct options *o)
 {
 	struct mnt_attr prop = { .propagation = o->propagation & ~(unsigned long)MS_REC };
 
-	if ((o->rattr.set || o->rattr.clear) && mnt_setattr(tree, 1, &o->rattr))
+	if ((o->rattr.set || o->rattr.clear) && mountattr_set(tree, true, &o->rattr))
 		return -1;
-	if ((o->attr.set || o->attr.clear) && mnt_setattr(tree, 0, &o->attr)) {
+	if ((o->attr.set || o->attr.clear) && mountattr_set(tree, false, &o->attr)) {
 		/* "rw" on what is locked read-only: runc leaves it as it is, too. */
 		if (errno != EPERM || o->attr.set)
 			return -1;
 	}
-	if (o->propagation && mnt_setattr(tree, !!(o->propagation & MS_REC), &prop))
+	if (o->propagation && mountattr_set(tree, o->propagation & MS_REC, &prop))
 		return -1;
 	return 0;
+}
+
+static int attach_with_attributes(int tree, int to, const struct options *o)
+{
+	if (mountattr_detached())
+		return set_attributes(tree, o) || mnt_attach(tree, to) ? -1 : 0;
+	return mnt_attach(tree, to) || set_attributes(tree, o) ? -1 : 0;
 }
 
 static int bind_failed(const char *source, const char *dest, const struct options *o, int code,
@@ -221,7 +229,7 @@ static int do_bind(int rootfd, const char *source, const char *dest, const struc
 		return err_errno(e, errno, "stat %s", dest);
 	if (S_ISDIR(from_st.st_mode) != S_ISDIR(to_st.st_mode))
 		return bind_failed(source, dest, o, ENOTDIR, e);
-	if (set_attributes(tree, o) || mnt_attach(tree, to))
+	if (attach_with_attributes(tree, to, o))
 		return bind_failed(source, dest, o, errno, e);
 	return 0;
 }
@@ -363,7 +371,7 @@ int mounts_seal(struct spec *s, struct err *e)
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		struct spec_mount *m = &s->mounts[i];
 
-		if (m->seal_fd >= 0 && mnt_setattr(m->seal_fd, 0, &ro))
+		if (m->seal_fd >= 0 && mountattr_set(m->seal_fd, false, &ro))
 			return err_errno(e, errno, "remounting %s read-only", m->destination);
 		fd_close(&m->seal_fd);
 	}
@@ -413,7 +421,7 @@ static int do_image(int rootfd, const struct spec *s, const struct spec_mount *m
 		return -1;
 	if (fstat(to, &to_st) || S_ISDIR(from_st.st_mode) != S_ISDIR(to_st.st_mode))
 		return err_errno(e, ENOTDIR, "mount src=%s, dst=%s", m->source, m->destination);
-	if (mnt_setattr(tree, 1, &private) || mnt_attach(tree, to))
+	if (mountattr_attach(tree, to, true, &private))
 		return err_errno(e, errno, "mount src=%s, dst=%s", m->source, m->destination);
 	return 0;
 }

@@ -21,13 +21,13 @@
  */
 #include "base/fs.h"
 #include "runtime/caps.h"
+#include "base/proc.h"
 #include "runtime/inside.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -324,7 +324,7 @@ static int place_stdio(const struct stdio *io, struct err *e)
 		if (dup2(io->fd[i], i) < 0)
 			return err_errno(e, errno, "placing descriptor %d", i);
 	}
-	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC))
+	if (proc_close_on_exec(3))
 		return err_errno(e, errno, "closing descriptors");
 	return 0;
 }

@@ -86,8 +86,8 @@ int rootfs_readonly(int rootfd, char *const *paths, struct err *e)
 
 		if (to < 0 && (errno == ENOENT || errno == ENOTDIR))
 			continue;
-		if (to < 0 || (tree = mnt_clone_tree(to, "", 1)) < 0 || mnt_setattr(tree, 0, &ro) ||
-			mnt_attach(tree, to))
+		if (to < 0 || (tree = mnt_clone_tree(to, "", 1)) < 0 || 
+			mountattr_attach(tree, to, false, &ro))
 			return err_errno(e, errno, "making %s read-only", *paths);
 	}
 	return 0;

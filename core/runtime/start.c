@@ -168,7 +168,7 @@ static int seal_root(int rootfd, struct spec *s, struct err *e)
 
 	if (mounts_seal(s, e))
 		return -1;
-	if (s->root_readonly && mnt_setattr(rootfd, 0, &ro))
+	if (s->root_readonly && mountattr_set(rootfd, false, &ro))
 		return err_errno(e, errno, "making the root filesystem read-only");
 	return 0;
 }

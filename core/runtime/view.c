@@ -87,7 +87,7 @@ static int mount_one(int rootfd, const json_t *m, struct err *e)
 	if (tree < 0 || fstat(source, &st))
 		return err_set(e, errno, "copying the mount of %s", json_str(m, "source", ""));
 	at = mountpoint_open(rootfd, destination, S_ISDIR(st.st_mode), &made);
-	if (at < 0 || (attr.set && mnt_setattr(tree, recursive, &attr)) || mnt_attach(tree, at))
+	if (at < 0 || mountattr_attach(tree, at, recursive, &attr))
 		return err_set(e, errno, "mounting %s", destination);
 	return 0;
 }

@@ -105,11 +105,11 @@ vm_settle() { # ROOT
 
 vm_build() { # DIR
 	local dir=$1 work=$1.work root=$1.work/root k
-	rm -rf "$work"
+	rm -rf --one-file-system "$work"
 	mkdir -p "$dir" "$work"
 	(vm_kernel current "$vm_release" "$work") || return 1
 	(vm_kernel old "$vm_old_release" "$work") || rm -rf "$work/kernel-old"
-	debootstrap --variant=minbase --include="$vm_packages" "$vm_release" "$root" "$(debian_uri)" ||
+	unshare --mount --propagation private debootstrap --variant=minbase --include="$vm_packages" "$vm_release" "$root" "$(debian_uri)" ||
 		return 1
 	vm_settle "$root"
 	mkdir -p "$root/lib/modules"
@@ -120,7 +120,7 @@ vm_build() { # DIR
 		cp -r "$work/kernel-$k"/lib/modules/* "$root/lib/modules/"
 	done
 	mkfs.ext4 -q -L root -d "$root" -E lazy_itable_init=1,lazy_journal_init=1 "$dir/disk.ext4" 4G &&
-		rm -rf "$work"
+		rm -rf --one-file-system "$work"
 }
 
 vm_image() { # prints the directory, or why there is none
@@ -132,7 +132,7 @@ vm_image() { # prints the directory, or why there is none
 		flock 9
 		[ ! -e "$dir/.done" ] || exit 0
 		[ "$(id -u)" = 0 ] || { echo "making the image needs root"; exit 1; }
-		find "$vm_images" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
+		find "$vm_images" -mindepth 1 -maxdepth 1 -type d -exec rm -rf --one-file-system {} +
 		vm_build "$dir" 9>&- >"$vm_images/build.log" 2>&1 || { tail -n 3 "$vm_images/build.log"; exit 1; }
 		: >"$dir/.done"
 	) 9>>"$vm_images/.lock" || return 1

@@ -22,6 +22,9 @@
 #                           `machinectl shell` makes one: logind has a session, there is a user's
 #                           systemd and D-Bus, XDG_RUNTIME_DIR is set.  PATH has ~/bin first.
 #   as_vm USER SCRIPT       ... of that user: "idle" has no subordinate ids
+#   inside USER NAME <<END  a script of many checks, in one session of USER ("root" has none): check,
+#                           check_has, ... are there, what they say counts; NAME fails if its last
+#                           command does.  For what shall be seen by one login, and to save logins
 #   vm_reboot               reboot it (disk kept), back when it is up again
 #   vm_stop                 end it; also done when the script ends
 #   vm_log                  the end of its console and journal, for a failure
@@ -47,7 +50,7 @@ vm_dir=$TEST_TMP/vm
 vm_payload=$TEST_TMP/payload
 vm_serve=
 mkdir -p "$vm_dir" "$vm_payload/probes"
-cp "$CORACLE" "$top/install.sh" "$top/tests/vm/agent.py" "$vm_payload/"
+cp "$CORACLE" "$top/install.sh" "$top/tests/vm/agent.py" "$top/tests/lib/check.sh" "$vm_payload/"
 cp "$top"/build/out/obj/probe_* "$vm_payload/probes/" 2>/dev/null
 cp "$(command -v docker)" "$vm_payload/docker"
 vm_busybox() {
@@ -96,5 +99,12 @@ at_exit vm_stop
 root_vm() { python3 "$top/tests/vm/vm.py" run "$vm_dir" -- bash -c "$1" 2>&1; }
 as_vm() { python3 "$top/tests/vm/vm.py" run "$vm_dir" -u "$1" -- bash -lc "cd; $2" 2>&1; }
 user_vm() { as_vm sailor "$1"; }
+inside() { # USER NAME <SCRIPT
+	local script
+	script=$(cat)
+	if [ "$1" = root ]; then run root_vm ". /payload/check.sh; $script"; else run as_vm "$1" ". /payload/check.sh; $script"; fi
+	echo "$out"
+	if [ "$status" = 0 ]; then ok "$2"; else not_ok "$2" "ended with status $status"; fi
+}
 vm_reboot() { python3 "$top/tests/vm/vm.py" reboot "$vm_dir"; }
 vm_log() { tail -n 20 "$vm_dir/console"; root_vm 'journalctl -n 40 --no-pager'; }
