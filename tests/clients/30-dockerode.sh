@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# dockerode and testcontainers, from npm: dockerode.js and testcontainers.js, programs for node's own test
+# runner.  testcontainers' Ryuk stays off: Debian has no package its image could be made of.
+#   DOCKERODE_SUITE=DIR   dockerode's repository, its dependencies installed: its own tests are played too
+# test: together time=300
+. "$(dirname "$0")/../integration/lib.sh"
+. "$top/tests/lib/npm.sh"
+. "$top/tests/integration/registry.sh"
+
+modules=$(npm_modules) || { skip "dockerode and testcontainers" "npm does not get them"; exit 0; }
+engine_start || exit 1
+docker import -c 'CMD ["sh"]' "$(image_busybox)" busybox >/dev/null || { not_ok "the image" "import"; exit 1; }
+mkdir -p "$TEST_TMP/node"
+cp "$top/tests/clients/"*.js "$TEST_TMP/node/"
+cp -r "$modules/node_modules" "$TEST_TMP/node/node_modules"
+chmod 755 "$TEST_TMP/node"
+node=$(command -v node)
+
+# What node's runner says in TAP, as tests/run reads it.
+play() { # FILE
+	# It takes a machine with /.dockerenv for a container, whose published ports are its gateway's.
+	as_user env TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost TMPDIR="$test_home" "$node" --test --test-timeout=60000 --test-reporter=tap "$TEST_TMP/node/$1" 2>&1 | awk -v file="${1%.js}" '
+		/^ *ok [0-9]+ - / && !/\.js$/ { sub(/^ *ok [0-9]+ - /, ""); print "ok - " file ": " $0; next }
+		/^ *not ok [0-9]+ - / && !/\.js$/ { sub(/^ *not ok [0-9]+ - /, ""); print "not ok - " file ": " $0 ": see below"; next }
+		{ print "    " $0 }'
+}
+play dockerode.js
+play testcontainers.js
+check_out "nothing is left of them" "" docker ps -aq
+
+# --- its own suite --------------------------------------------------------------------------------------
+[ -n "${DOCKERODE_SUITE:-}" ] || exit 0
+engine_stop
+registry_up 18347 || exit 1
+engine_start --registry-mirror http://127.0.0.1:18347 || exit 1
+docker import "$(image_debian)" localhost:18347/library/ubuntu:latest >/dev/null
+docker push -q localhost:18347/library/ubuntu:latest >/dev/null
+docker pull -q ubuntu >/dev/null
+cp -r "$DOCKERODE_SUITE" "$TEST_TMP/suite"
+[ "$(id -u)" != 0 ] || chown -R "$test_uid:$test_gid" "$TEST_TMP/suite"
+cd "$TEST_TMP/suite" || exit 1
+for f in container docker image networks promises util; do
+	as_user "$node" node_modules/mocha/bin/mocha.js -R tap --exit "test/$f.js" 2>&1 | awk -v file="$f" '
+		/^ok [0-9]+ / { sub(/^ok [0-9]+ /, ""); print "ok - suite, " file ": " $0; next }
+		/^not ok [0-9]+ / { sub(/^not ok [0-9]+ /, ""); print "not ok - suite, " file ": " $0 ": see below"; next }
+		{ print "    " $0 }'
+done
