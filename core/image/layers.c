@@ -8,6 +8,10 @@
  *   hashing, inflating and writing overlap, and several layers are in the works at a time.  The
  *   calling thread commits what is ready, in the order of the chain.
  *
+ *   A layer that another pull, in another worker, is making is waited for (layer_claim()), and made here
+ *   only if that one fails.  Nobody waits in a circle: a chain is claimed from its lower end, by all in
+ *   the same order, and what lies lower is committed without waiting for what lies higher.
+ *
  *   A driver that builds a layer by copying its parent cannot unpack before the parent is there:
  *   then the calling thread does all this itself, one layer after the other.
  *
@@ -30,11 +34,13 @@
 #define PIPE_SIZE (1 << 20)	    /* bytes; what an unprivileged process may ask for by default */
 #define PROGRESS_NS (100 * NS_PER_MS) /* between two reports of one layer, as in Docker */
 #define CARRIERS_MAX 32
+#define CLAIM_RETRY_NS (50 * NS_PER_MS) /* a lock that another process holds makes no event */
 #define STACK_KB 256
 
 enum layer_state {
 	LAYER_MISSING,
 	LAYER_READY, /* a draft */
+	LAYER_THERE, /* another pull made it */
 	LAYER_DONE,
 };
 
@@ -47,6 +53,7 @@ struct pulled_layer {
 	bool quiet; /* the same blob is being pulled lower in the chain, and reports there */
 	enum layer_state state;
 	struct layer_draft draft;
+	int claim; /* while it is ours to make: layer_claim() */
 };
 
 struct pull {
@@ -223,19 +230,53 @@ static struct pulled_layer *take_layer(struct pull *pull)
 	return l;
 }
 
+/*
+ * Another pull may be at the same layer: then wait for what comes of that.  1: the layer is there now, 0: it
+ * is ours to make (l->claim holds it), -1: this pull has failed meanwhile.
+ */
+static int claim(struct pull *pull, struct pulled_layer *l)
+{
+	struct store *s = &pull->p->w->store;
+	struct timespec until;
+	bool failed = false;
+
+	while ((l->claim = layer_claim(s, l->chain)) < 0 && errno == EAGAIN && !failed) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += CLAIM_RETRY_NS;
+		until.tv_sec += until.tv_nsec / NS_PER_S;
+		until.tv_nsec %= NS_PER_S;
+		pthread_mutex_lock(&pull->lock);
+		if (!pull->failed)
+			pthread_cond_timedwait(&pull->changed, &pull->lock, &until);
+		failed = pull->failed;
+		pthread_mutex_unlock(&pull->lock);
+	}
+	if (failed)
+		return -1;
+	if (!layer_exists(s, l->chain))
+		return 0;
+	fd_close(&l->claim);
+	return 1;
+}
+
 static void carrier_main(void *arg)
 {
 	struct pull *pull = arg;
 	struct err e = ERR_INIT;
 	struct pulled_layer *l;
+	int found;
 
 	while ((l = take_layer(pull))) {
-		if (stream(pull, l, &e)) {
+		found = claim(pull, l);
+		if (found < 0)
+			break;
+		if (!found && stream(pull, l, &e)) {
+			fd_close(&l->claim);
 			fail(pull, &e);
 			break;
 		}
 		pthread_mutex_lock(&pull->lock);
-		l->state = LAYER_READY;
+		l->state = found ? LAYER_THERE : LAYER_READY;
 		pthread_cond_broadcast(&pull->changed);
 		pthread_mutex_unlock(&pull->lock);
 	}
@@ -254,6 +295,7 @@ static int commit(struct pull *pull, struct pulled_layer *l, struct err *e)
 
 	if (layer_commit(s, *l->parent ? l->parent : NULL, &l->draft, chain, e))
 		return err_wrap(e, "failed to register layer");
+	fd_close(&l->claim);
 	if (strcmp(chain, l->chain))
 		bug("layer %s committed as %s", l->chain, chain);
 	say(pull, l, "Pull complete");
@@ -285,7 +327,9 @@ static void commit_all(struct pull *pull)
 			continue;
 		if (!await(pull, &pull->layers[i]))
 			return;
-		if (commit(pull, &pull->layers[i], &e)) {
+		if (pull->layers[i].state == LAYER_THERE)
+			say(pull, &pull->layers[i], "Pull complete");
+		else if (commit(pull, &pull->layers[i], &e)) {
 			fail(pull, &e);
 			return;
 		}
@@ -315,6 +359,7 @@ static size_t look(struct pull *pull)
 		struct pulled_layer *l = &pull->layers[i];
 
 		l->blob = &p->manifest->layers[i];
+		l->claim = -1;
 		l->diff_id = p->diff_ids[i];
 		snprintf(l->id, sizeof(l->id), "%.12s", digest_hex(l->blob->digest));
 		if (i)
@@ -374,6 +419,7 @@ static void finish(struct pull *pull)
 
 		if (l->state == LAYER_READY)
 			layer_discard(&pull->p->w->store, &l->draft);
+		fd_close(&l->claim);
 	}
 }
 

@@ -12,7 +12,9 @@
  *
  *   Removing layers takes time on disk, so it happens outside the lock: sweep() compares what is
  *   there with what is named, and im->sweeping keeps holds from beginning meanwhile.  While there
- *   are holds, layers may be there that have no name yet: then the last hold sweeps.
+ *   are holds, layers may be there that have no name yet: then the last hold sweeps.  A pull that died with
+ *   the engine leaves whole layers without a name; they stay for the next pull to go on from, until an
+ *   image is removed or images are pruned.
  */
 #include "image/table.h"
 #include "base/clock.h"
@@ -205,7 +207,6 @@ struct images *images_open(int datafd, struct store *store, const json_t *keep, 
 	json_array_foreach(keep, i, chain)
 		if (images_pin(im, json_string_value(chain), &why))
 			log_err(&why, "a container's image");
-	images_sweep(im);
 	return im;
 }
 

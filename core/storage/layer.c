@@ -100,6 +100,32 @@ int layer_remove(struct store *s, const char *chain, struct err *e)
 	return layer_path(chain, "", path, e) ? -1 : store_discard(s, path, e);
 }
 
+/* --- who makes it --- */
+
+/* The byte that stands for @chain.  (That two of them share one is as good as impossible, and would only
+ * make one wait for the other.) */
+static off_t claim_byte(const char *chain)
+{
+	uint64_t n = 0;
+
+	parse_u64_base((struct span){ digest_hex(chain), 15 }, 16, UINT64_MAX, &n);
+	return (off_t)n;
+}
+
+int layer_claim(const struct store *s, const char *chain)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = claim_byte(chain), .l_len = 1 };
+	cleanup_close int fd = openat(s->driverfd, "claims", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	/* Of the open file, not of the process: several threads of one may want the same layer. */
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock)) {
+		if (errno == EACCES)
+			errno = EAGAIN;
+		return -1;
+	}
+	return fd_steal(&fd);
+}
+
 /* --- unpacking --- */
 
 static int unpack_draft(struct store *s, int dir, int fd, int64_t max, struct layer_draft *d, struct err *e)

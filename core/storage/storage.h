@@ -4,6 +4,7 @@
  *
  * On disk, below the data-root (modes 0700/0711, owned by uid 0 inside):
  *	<driver>/layers/…	one directory a layer, found by chain id; appears by one rename
+ *	<driver>/claims		no content: each byte's lock is a layer that somebody is making
  *	<driver>/rootfs/<id>/	what a container has written (upperdir, workdir, or a whole copy)
  *	tmp/			drafts; whatever is in there at engine start is removed
  * A driver's directory is its own: switching drivers leaves the other one's data untouched.
@@ -84,6 +85,17 @@ json_t *layer_graph(const struct store *s, const char *chain);
 /* May layers of one image be unpacked in any order, side by side, or does a draft need its parent
  * committed before?  True for all there are: they keep a layer as what it changes. */
 bool store_layers_independent(const struct store *s);
+
+/**
+ * layer_claim() - Be the one who makes a layer, of all processes that want to
+ *
+ * The claim is a lock: it goes with the descriptor, or with the process.  Who gets it looks whether the
+ * layer is there by now.
+ *
+ * Return: a descriptor to close when the layer is committed or given up; -1 and EAGAIN: somebody else is
+ * at it; another errno: claims do not work here, and everybody makes his own
+ */
+int layer_claim(const struct store *s, const char *chain);
 
 struct layer_draft {
 	char name[64];		  /* below tmp/ */

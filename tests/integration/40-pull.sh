@@ -203,6 +203,56 @@ check "cancel: nothing in tmp" until_ok 20 tmp_is_empty
 clear_faults "$plain"
 recovers "after it was cancelled" '{"path": "nothing", "kind": "loop"}'
 
+# Two images that stand on the same layer, pulled at the same time: it is fetched once.
+shared=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][0]["digest"])' "$content/manifests/t/app/1")
+fetched() { requests "$plain" | grep -c "GET.*blobs/$shared"; }
+docker rmi -f "$plain/t/app:1" "$plain/t/app:2" >/dev/null
+clear_faults "$plain"
+before=$(fetched)
+fault "$plain" '{"path": "'$shared'", "kind": "delay", "seconds": 1, "times": 9}'
+docker pull -q "$plain/t/app:1" >"$TEST_TMP/one.out" 2>&1 &
+one=$!
+docker pull -q "$plain/t/app:2" >"$TEST_TMP/two.out" 2>&1
+wait "$one"
+check_out "shared layer: the one pull" "$plain/t/app:1" cat "$TEST_TMP/one.out"
+check_out "shared layer: the other" "$plain/t/app:2" cat "$TEST_TMP/two.out"
+check_out "shared layer: fetched once" 1 expr "$(fetched)" - "$before"
+check "shared layer: both images are whole" docker save -o "$test_home/both.tar" "$plain/t/app:1" "$plain/t/app:2"
+# Who waits for another's layer takes over when that one is cancelled.
+docker rmi -f "$plain/t/app:1" "$plain/t/app:2" >/dev/null
+clear_faults "$plain"
+before=$(fetched)
+fault "$plain" '{"path": "'$shared'", "kind": "stall", "after": 100}'
+docker pull -q "$plain/t/app:1" >"$TEST_TMP/one.out" 2>&1 &
+one=$!
+more() { [ "$(fetched)" -gt "$before" ]; }
+until_ok 20 more
+docker pull -q "$plain/t/app:2" >"$TEST_TMP/two.out" 2>&1 &
+two=$!
+kill -INT "$(pgrep -u "$test_uid" -f "$plain/t/app:1" | tail -1)"
+wait "$one"
+wait "$two"
+check_out "shared layer: taken over" "$plain/t/app:2" cat "$TEST_TMP/two.out"
+clear_faults "$plain"
+
+# The engine dies in the middle: the next pull goes on from the layers that were whole.
+forget
+fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
+layer_count() { inside ls "$test_home/.local/share/docker/overlay2/layers" | wc -l; }
+before=$(layer_count)
+docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
+pull=$!
+one_more() { [ "$(layer_count)" -gt "$before" ]; }
+check "killed: a layer was whole" until_ok 20 one_more
+engine_kill "$engine_pid" $(our_pids :engine) $(our_pids :worker)
+wait "$pull"
+clear_faults "$plain"
+engine_start || exit 1
+check "killed: nothing in tmp" until_ok 20 tmp_is_empty
+said=$(docker pull "$plain/t/big:1" 2>&1)
+check_has "killed: it is not fetched again" "$(short t/big/1 0): Already exists" echo "$said"
+check_has "killed: the rest is" "$(short t/big/1 1): Pull complete" echo "$said"
+
 # --- credentials -----------------------------------------------------------------------------------------
 auth_is() { # ADDRESS USER:PASSWORD
 	write "$test_home/.docker/config.json" <<END

@@ -426,12 +426,15 @@ TEST_USERNS(all_is_there_after_a_restart)
 	CHECK(strncmp(json_str(json_obj(j, "Metadata"), "LastTagTime", "0001"), "0001", 4));
 	json_decref(j);
 
-	/* A config that somebody changed is no image any more; its names are forgotten, its layer goes. */
+	/* A config that somebody changed is no image any more; its names are forgotten, its layer goes with the
+	 * next removal or prune. */
 	images_close(f.im);
 	snprintf(path, sizeof(path), "image/%s/%s.json", store_driver_name(&f.store), digest_hex(id));
 	CHECK_OK(f.e, file_write_at(f.datafd, path, "{}", 2, 0600, 0, &f.e));
 	open_images(&f, NULL);
 	CHECK_INT(images_count(f.im), 0);
+	CHECK_INT(layer_count(&f), 1);
+	json_decref(images_prune_json(f.im, NULL, NULL, NULL, NULL, &f.e));
 	CHECK_INT(layer_count(&f), 0);
 	free(before);
 	free(after);
