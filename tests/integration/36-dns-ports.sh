@@ -68,6 +68,11 @@ check_out "nobody listens in the container: reset" "reset" client reset 198.51.1
 check_out "a container reaches it at its gateway" "$gateway" docker exec web python3 /test/port_client.py tcp "$gateway" 8080
 check_out "and at the host's address" "198.51.100.1" docker exec web python3 /test/port_client.py tcp 198.51.100.1 8080
 
+descriptors() { ls "/proc/$first_netd/fd" | wc -l; }
+few() { [ "$(descriptors)" -le $((before + 64)) ]; } # empty pipes are kept for the next connection
+before=$(descriptors)
+check_out "2000 connections" 2000 client many 198.51.100.1 8080
+check "leave no descriptor in netd" await few
 any=$(inspect web '{{(index .NetworkSettings.Ports "82/tcp" 0).HostPort}}')
 check_out "docker port" "80/tcp -> 0.0.0.0:8080
 80/tcp -> [::]:8080

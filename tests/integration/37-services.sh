@@ -14,7 +14,7 @@ services=$(image_services) || { not_ok "an image of services" "debootstrap makes
 port_net_up || exit 1
 cp "$top/tests/lib/pg_ask.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
 user_env=(CORACLE_NETD_STRICT=1) # any other system call ends netd
-engine_start || exit 1
+engine_start --live-restore || exit 1
 docker import "$services" services >/dev/null || exit 1
 
 web() { in_peer curl -s -m 20 "http://$1:8080/$2"; }
@@ -102,7 +102,8 @@ check "and reached" await redis PING
 docker exec app redis-cli -h cache config set proto-max-bulk-len 512mb >/dev/null
 docker exec cache sh -c 'head -c 200000000 /dev/urandom | redis-cli -x set big' >/dev/null
 want=$(docker exec cache sh -c 'redis-cli get big | head -c 200000000 | sha256sum')
-coproc BIG { in_peer python3 -c '
+transfer_begins() {
+	coproc BIG { in_peer python3 -c '
 import hashlib, socket
 s = socket.create_connection(("198.51.100.1", 6379), 60)
 f = s.makefile("rb"); s.sendall(b"GET big\r\n")
@@ -113,12 +114,18 @@ while left:
     data = f.read(min(left, 1 << 20)); assert data, left
     h.update(data); left -= len(data)
 print(h.hexdigest() + "  -", flush=True)'; }
-read -rt 60 -u "${BIG[0]}" line
-check_out "a transfer is under way" "under way" echo "$line"
+	read -rt 60 -u "${BIG[0]}" line
+	check_out "a transfer is under way" "under way" echo "$line"
+}
+transfer_ends() { # NAME
+	echo >&"${BIG[1]}"
+	read -rt 60 -u "${BIG[0]}" line
+	check_out "$1" "$want" echo "$line"
+	wait "$BIG_PID"
+}
+transfer_begins
 engine_kill $(our_pids :engine)
-echo >&"${BIG[1]}"
-read -rt 60 -u "${BIG[0]}" line
-check_out "it ends well without an engine" "$want" echo "$line"
+transfer_ends "it ends well without an engine"
 check "the next engine answers" await docker version
 check_out "everything is reached" "app for 198.51.100.2" web 198.51.100.1 ""
 engine_kill $(our_pids :netd)
@@ -127,3 +134,16 @@ check_out "with the peer's address, and names" "app for 198.51.100.2" web 198.51
 check "redis too" await redis PING
 check_out "PostgreSQL too" "198.51.100.2" sql 198.51.100.1 "SELECT host(inet_client_addr())"
 check "and each other" await docker exec app psql -h db -U postgres -c 'SELECT 1'
+
+# --- live-restore: the engine is stopped and started -------------------------------------------------------
+transfer_begins
+engine_stop
+check_fails "there is no engine" docker version
+transfer_ends "a transfer ends well while it is stopped"
+check_out "new connections are made meanwhile" "app for 198.51.100.2" web 198.51.100.1 ""
+transfer_begins
+engine_start --live-restore
+transfer_ends "and while it starts"
+check_out "the containers are the same" "app cache db web" bash -c "$docker_cli -H unix://$xdg/docker.sock ps --format '{{.Names}}' | sort | xargs"
+check_out "and reached" "198.51.100.2" sql 198.51.100.1 "SELECT host(inet_client_addr())"
+check "and each other" docker exec app psql -h db -U postgres -c 'SELECT 1'

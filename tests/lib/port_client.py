@@ -4,6 +4,7 @@
 
  tcp, udp   print whom the container sees     half   send, half-close, and print how much came back
  big        the size of a datagram's echo     reset  print "reset" if that is how a connection ends
+ many       2000 connections, some at once; print how many saw their echo
  hold       say "held", then echo a line with each line of stdin"""
 import socket
 import sys
@@ -12,7 +13,7 @@ what, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 kind = socket.SOCK_DGRAM if what in ("udp", "big") else socket.SOCK_STREAM
 s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
 s.settimeout(10)
-if what != "reset":
+if what not in ("reset", "many"):
     s.connect((address, port))
 lines = s.makefile("rb")
 if what == "tcp":
@@ -35,6 +36,18 @@ elif what == "reset":
         print("an end" if not s.recv(1) else "data")
     except ConnectionResetError:
         print("reset")
+elif what == "many":
+    done = 0
+    while done < 2000:
+        some = [socket.create_connection((address, port), 10) for _ in range(50)]
+        for one in some:
+            one.sendall(b"echo\n")
+        for one in some:
+            text = one.makefile("rb")
+            text.readline()
+            done += text.readline() == b"echo\n"
+            one.close()
+    print(done)
 elif what == "hold":
     lines.readline()
     print("held", flush=True)
