@@ -134,7 +134,8 @@ int main(int argc, char **argv)
 		return rows();
 	if (argc == 2 && !strcmp(argv[1], "bomb"))
 		for (;;)
-			fork();
+			if (fork() < 0)
+				usleep(50000); /* or an emulated machine does nothing else any more */
 	fprintf(stderr, "usage: hog spin N SECONDS | alone SECONDS | short SECONDS | fill FILE MIB_S | rows | bomb\n");
 	return 2;
 }

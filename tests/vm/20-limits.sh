@@ -113,7 +113,7 @@ check "the engine stops" engine_down
 run user_vm "bash /payload/login.sh"
 check_has "from a login session: the engine is elsewhere" "session-" echo "$out"
 check_has "from a login session: the container has its limit" 67108864 echo "$out"
-check_has "from a login session: an exec is in its cgroup" $'67108864\n3' echo "$out"
+check_has "from a login session: an exec is in its cgroup, and nobody else" $'67108864\n2' echo "$out"
 
 # --- all controllers --------------------------------------------------------------------------------------------
 delegate cpu cpuset io memory pids
