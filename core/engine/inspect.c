@@ -5,6 +5,7 @@
 #include "engine/container.h"
 #include "base/fs.h"
 #include "engine/exec.h"
+#include "engine/limits.h"
 #include "engine/links.h"
 #include "engine/mounts.h"
 #include "engine/network.h"
@@ -137,6 +138,16 @@ static json_t *inspect(struct engine *en, struct container *c, const char *name,
 	return j;
 }
 
+/* Of limits that are softer than Docker's, as when it was created; Docker has no such member. */
+static void add_warnings(struct engine *en, struct container *c, json_t *j)
+{
+	cleanup_json json_t *host = container_host(c), *warnings = json_array();
+
+	limits_warn(&en->cgroups, host, warnings);
+	if (json_array_size(warnings))
+		json_object_set(j, "Warnings", warnings);
+}
+
 json_t *container_inspect(struct engine *en, struct container *c, bool size, struct err *e)
 {
 	cleanup_free char *name = container_name(en, c);
@@ -164,5 +175,6 @@ json_t *container_inspect(struct engine *en, struct container *c, bool size, str
 	pthread_mutex_lock(&c->lock);
 	json_set_new(j, "NetworkSettings", network_settings(en, c, name));
 	pthread_mutex_unlock(&c->lock);
+	add_warnings(en, c, j);
 	return j;
 }

@@ -18,6 +18,7 @@ since=$(date +%s.%N)
 run docker run --name fill --network none -m 32m bb sh -c "$fill"
 if [ "$status" = 137 ]; then ok "memory: who fills it is killed"; else not_ok "memory: who fills it is killed" "status $status: $out"; fi
 check_has "memory: the limit is said to be soft" "The memory limit is soft" echo "$out"
+check_has "memory: inspect says so, too" "The memory limit is soft" docker inspect fill
 check_out "memory: OOMKilled" true inspect fill '{{.State.OOMKilled}}'
 check_out "memory: exit code" 137 inspect fill '{{.State.ExitCode}}'
 check_has "memory: an event" "container oom" docker events --since "$since" --until "$(date +%s.%N)" --filter container=fill --format '{{.Type}} {{.Action}}'
