@@ -166,7 +166,7 @@ $(OUT)/fuzz/fuzz_%: $(OUT)/fuzz/tests/fuzz/fuzz_%.o $(OUT)/fuzz/libcoracle.a
 
 # --- targets for people -------------------------------------------------------------------
 .PHONY: asan tsan fuzz test test-quick test-unit test-asan test-tsan check check-headers check-static \
-	analyze format run install dist test-tools bench
+	analyze format run install docs dist test-tools bench
 asan: $(OUT)/asan/coracle
 tsan: $(OUT)/tsan/coracle
 
@@ -218,11 +218,23 @@ dist:
 
 # A copy first: what is installed must not share an inode with something a user can write.
 PREFIX ?= /usr/local
-install: all
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: docs
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@install -m 755 $(OUT)/coracle $(DESTDIR)$(PREFIX)/bin/.coracle.new
 	@mv -f $(DESTDIR)$(PREFIX)/bin/.coracle.new $(DESTDIR)$(PREFIX)/bin/coracle
 	@$(DESTDIR)$(PREFIX)/bin/coracle --install $(INSTALL_FLAGS) $(DESTDIR)$(PREFIX)/bin
+	@for f in $(OUT)/man/*; do install -D -m 644 $$f $(SHARE)/man/man$${f##*.}/$${f##*/}; done
+	@install -D -m 644 $(OUT)/completion/bash $(SHARE)/bash-completion/completions/coracle
+	@for n in $$($(OUT)/coracle --list); do ln -sf coracle $(SHARE)/bash-completion/completions/$$n; \
+		install -D -m 644 $(OUT)/completion/fish $(SHARE)/fish/vendor_completions.d/coracle.fish; \
+		ln -sf coracle.fish $(SHARE)/fish/vendor_completions.d/$$n.fish; done
+	@install -D -m 644 $(OUT)/completion/zsh $(SHARE)/zsh/site-functions/_coracle
+
+# Manual pages and completion, from what the program says of itself.
+docs: all
+	@sh build/man.sh $(OUT)/coracle $(VERSION) $(OUT)/man
+	@sh build/completion.sh $(OUT)/coracle $(OUT)/completion
 
 run:
 	+@bash build/run.sh "$(MAKE)"
@@ -240,7 +252,8 @@ help:
 #: make fuzz          every fuzz target for FUZZ_SECONDS (20)
 #: make check         the binary is static and small, each header compiles alone
 #: make analyze       gcc -fanalyzer over everything;  make format  clang-format over everything
-#: make install       into DESTDIR PREFIX/bin (/usr/local), with all links; INSTALL_FLAGS="-s -f"
+#: make install       into DESTDIR PREFIX (/usr/local): bin with all links, manual pages, completion; INSTALL_FLAGS="-s -f"
+#: make docs          build/out/man and build/out/completion, from the commands' own --help
 #: make dist          build/out/coracle-VERSION.tar.gz, dependency sources inside
 #: make clean         remove build/out;  make distclean  also build/deps and build/cache
 #: Variables: CC DEPS DEPS_MIRROR CACHE WERROR=1 V=1, see config.mk
