@@ -95,6 +95,6 @@ void http_stop(int grace_ms);
 
 /* Each routes_*.c gives its table, ended by an entry with a NULL method; routes.c lists the tables. */
 extern const struct route routes_system[], routes_images[], routes_containers[], routes_attach[], routes_archive[],
-	routes_exec[], routes_volumes[], routes_networks[], routes_build[];
+	routes_exec[], routes_volumes[], routes_networks[], routes_build[], routes_swarm[];
 
 #endif

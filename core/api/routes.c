@@ -15,7 +15,7 @@
 
 static const struct route *const tables[] = {
 	routes_system, routes_containers, routes_attach, routes_archive, routes_exec, routes_images, routes_volumes, routes_networks,
-	routes_build,
+	routes_build, routes_swarm,
 };
 
 static bool match(const char *pattern, const char *path, struct span *vars, size_t *n_vars);
