@@ -13,27 +13,32 @@ import sys
 import time
 
 PEER = "198.51.100.2"
+PORTS = 8  # of the peer: one alone has too few pairs of ports, as each rests for a minute
 AT_ONCE = 200  # connections under way
 WAIT = 60  # s; for anything
 LARGEST = 65507
 
 
 def peer(port):
-    listener = socket.create_server((PEER, port), backlog=4096)
-    listener.setblocking(False)
+    listeners = {}
+    for i in range(PORTS):
+        s = socket.create_server((PEER, port + i), backlog=4096)
+        s.setblocking(False)
+        listeners[s.fileno()] = s
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     udp.bind((PEER, port))
     poll, socks = select.epoll(), {}
-    poll.register(listener, select.EPOLLIN)
+    for fd in listeners:
+        poll.register(fd, select.EPOLLIN)
     poll.register(udp, select.EPOLLIN)
     print("up", flush=True)
     while True:
         for fd, _ in poll.poll():
-            if fd == listener.fileno():
+            if fd in listeners:
                 try:
                     while True:
-                        s = listener.accept()[0]
+                        s = listeners[fd].accept()[0]
                         s.setblocking(False)
                         socks[s.fileno()] = s
                         poll.register(s, select.EPOLLIN)
@@ -54,10 +59,10 @@ def peer(port):
                 socks.pop(fd).close()
 
 
-def begin(port):
+def begin(port, i):
     s = socket.socket()
     s.setblocking(False)
-    code = s.connect_ex((PEER, port))
+    code = s.connect_ex((PEER, port + i % PORTS))
     assert code in (0, errno.EINPROGRESS), errno.errorcode[code]
     return s
 
@@ -93,7 +98,7 @@ def echo_all(socks):
 def flows(port, n):
     held = {}
     for first in range(0, n, AT_ONCE):
-        held.update(echo_all({i: begin(port) for i in range(first, min(n, first + AT_ONCE))}))
+        held.update(echo_all({i: begin(port, i) for i in range(first, min(n, first + AT_ONCE))}))
     print("%d connections" % len(held), flush=True)
     sys.stdin.readline()
     print("%d echoes" % sum(1 for _ in echo_all(held)), flush=True)
@@ -106,7 +111,7 @@ def flows(port, n):
 def rate(port, n):
     began, done = time.monotonic(), 0
     while done < n:
-        for _, s in echo_all({i: begin(port) for i in range(done, min(n, done + AT_ONCE))}):
+        for _, s in echo_all({i: begin(port, i) for i in range(done, min(n, done + AT_ONCE))}):
             s.close()
             done += 1
     print("%d connections" % done)
