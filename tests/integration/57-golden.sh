@@ -12,7 +12,8 @@
 
 : "${GOLDEN:=}" "${GOLDEN_GROUPS:=create,lifecycle,streams,execs,archive,volumes,networks,events,inside,system,http}"
 [ -n "$GOLDEN" ] || { skip "golden answers" "machine: GOLDEN names no directory of records"; exit 0; }
-engine_start || exit 1
+# shellcheck disable=SC2086 # several flags
+engine_start ${GOLDEN_FLAGS:-} || exit 1
 if ! python3 "$GOLDEN/capture.py" --host "unix://$xdg/docker.sock" --clean --only "$GOLDEN_GROUPS" --out "$TEST_TMP/mine" \
 	--rootfs "${GOLDEN_ROOTFS:-$(image_busybox)}" >"$TEST_TMP/capture.log" 2>&1; then
 	not_ok "golden answers: capture" "$(tail -3 "$TEST_TMP/capture.log")"
