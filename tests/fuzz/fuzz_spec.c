@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/fuzz/fuzz_spec.c - OCI specs go through spec_parse(): what it takes must be usable */
 #include "base/json.h"
+#include "limits/limits.h"
 #include "runtime/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -23,13 +24,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct err e = ERR_INIT;
 	cleanup_json json_t *j = json_parse((const char *)data, n, &e);
-	const char *pid_ns;
+	const char *pid_ns, *user_ns;
+	struct limits l;
 	uint64_t make;
 	struct spec s;
 
 	if (!j)
 		return 0;
-	spec_namespaces(j, &make, &pid_ns, &e);
+	spec_namespaces(j, &make, &pid_ns, &user_ns, &e);
+	if (!limits_parse(json_path(j, "linux", "resources", NULL), &l, &e))
+		limits_release(&l);
 	if (spec_parse(j, &s, &e))
 		return 0;
 	check(&s);
