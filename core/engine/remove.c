@@ -23,8 +23,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
-#define BACKLOG_MAX 64 /* removals ahead of the deleting: more wait for it */
+#define BACKLOG_MAX 512 /* removals ahead of the deleting: more wait for it */
+#define DELETE_NICE 10	/* the thread is in nobody's way who starts containers meanwhile */
 #define DELETE_STACK_KB 64
 
 struct doomed {
@@ -82,13 +84,13 @@ static void delete_files(struct engine *en, struct container *c)
 		images_unpin(en->images, c->layer);
 }
 
-/* The next one, or NULL and the thread is no longer running. */
-static struct doomed *next_doomed(void)
+/* The next one, or NULL and the thread is no longer running.  @patient: not while somebody waits. */
+static struct doomed *next_doomed(bool patient)
 {
 	struct doomed *d;
 
 	pthread_mutex_lock(&deleting.lock);
-	while (deleting.waiting && deleting.queued && deleting.queued < BACKLOG_MAX)
+	while (patient && deleting.waiting && deleting.queued && deleting.queued < BACKLOG_MAX)
 		pthread_cond_wait(&deleting.turn, &deleting.lock);
 	d = deleting.first;
 	if (d) {
@@ -104,17 +106,23 @@ static struct doomed *next_doomed(void)
 	return d;
 }
 
-static void delete_all(void *arg)
+static void delete_all(bool patient)
 {
 	struct doomed *d;
 
-	(void)arg;
-	while ((d = next_doomed())) {
+	while ((d = next_doomed(patient))) {
 		delete_files(d->en, d->c);
 		container_put(d->c);
 		free(d);
 		count_deleting(-1);
 	}
+}
+
+static void delete_thread(void *arg)
+{
+	(void)arg;
+	setpriority(PRIO_PROCESS, 0, DELETE_NICE); /* of this thread alone, in Linux */
+	delete_all(true);
 }
 
 /* Its files go in a thread, one container after the other: the disk does not get faster by more. */
@@ -134,8 +142,8 @@ static void delete_later(struct engine *en, struct container *c)
 	start = !deleting.running;
 	deleting.running = true;
 	pthread_mutex_unlock(&deleting.lock);
-	if (start && thread_start("delete", delete_all, NULL, DELETE_STACK_KB))
-		delete_all(NULL);
+	if (start && thread_start("delete", delete_thread, NULL, DELETE_STACK_KB))
+		delete_all(false); /* we are waited for ourselves */
 }
 
 /* It is an op, and does not run. */
