@@ -68,6 +68,8 @@ void status_add(json_t *out, const char *name, const char *value);
 int init_layer_make(int dirfd, struct err *e);
 
 /* --- store.c: directories of the store --- */
+/* Is that statfs(2) type one of a network file system, which cannot be a data-root?  -1 with @e and what to do. */
+int store_refuse_remote(unsigned int magic, const char *root, struct err *e);
 /* A fresh directory <data-root>/tmp/<kind>-<random>: its name below tmp/ to @name, 64 bytes. */
 int store_draft(const struct store *s, const char *kind, char *name, struct err *e);
 int store_tmpfd(const struct store *s); /* O_PATH of <data-root>/tmp, or -1 and errno */

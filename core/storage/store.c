@@ -46,22 +46,26 @@ static const struct fs_type {
 	{ 0x01161970, "gfs2", false },	     { 0x6b414653, "afs", true },
 };
 
-static const struct fs_type *fs_type_of(int fd)
+static const struct fs_type *fs_type_by(unsigned int magic)
 {
-	struct statfs fs;
 	size_t i;
 
-	if (fstatfs(fd, &fs))
-		return NULL;
 	for (i = 0; i < ARRAY_SIZE(fs_types); i++)
-		if ((unsigned int)fs.f_type == fs_types[i].magic)
+		if (magic == fs_types[i].magic)
 			return &fs_types[i];
 	return NULL;
 }
 
-static int refuse_remote(int datafd, const char *root, struct err *e)
+static const struct fs_type *fs_type_of(int fd)
 {
-	const struct fs_type *t = fs_type_of(datafd);
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) ? NULL : fs_type_by((unsigned int)fs.f_type);
+}
+
+int store_refuse_remote(unsigned int magic, const char *root, struct err *e)
+{
+	const struct fs_type *t = fs_type_by(magic);
 
 	if (!t || !t->remote)
 		return 0;
@@ -326,11 +330,15 @@ static int open_driver(struct store *s, struct err *e)
 
 int store_open(struct store *s, int datafd, const char *root, const char *want, struct err *e)
 {
+	struct statfs fs;
+
 	*s = (struct store){ .datafd = datafd, .driverfd = -1, .root = xstrdup(root) };
 	s->single_id = one_id_only();
-	if (!refuse_remote(datafd, root, e) && !make_dir(datafd, "tmp", 0700, root, e) &&
-		!choose(s, want, e) && !open_driver(s, e))
+	if (!fstatfs(datafd, &fs) && store_refuse_remote((unsigned int)fs.f_type, root, e))
+		goto failed;
+	if (!make_dir(datafd, "tmp", 0700, root, e) && !choose(s, want, e) && !open_driver(s, e))
 		return 0;
+failed:
 	store_close(s);
 	return -1;
 }

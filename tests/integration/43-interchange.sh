@@ -109,6 +109,33 @@ if [ -n "${PEER_SOCKET:-}" ]; then
 fi
 engine_stop
 
+# --- a full disk ---------------------------------------------------------------------------------------------------
+small=$TEST_TMP/small
+mkdir "$small"
+truncate -s 80M "$small.img"
+if mkfs.ext4 -q "$small.img" 2>/dev/null && mount -o loop "$small.img" "$small" 2>/dev/null; then
+	at_exit "umount -l '$small' 2>/dev/null"
+	chmod 1777 "$small"
+	full() { # WHAT ERROR
+		check_has "$1: a pull says so" "$2" docker pull "$reg/debian:1"
+		check_out "$1: no image" "" docker images -q
+		check_out "$1: nothing half-made" "0 0" sh -c "echo \$(ls '$small/data/tmp' | wc -l) \$(ls '$small/data/overlay2/layers' | wc -l)"
+		check_has "$1: a load says so" "$2" docker load -q -i "$test_home/debian.tar"
+		check_out "$1: nothing half-made of that" "0 0" sh -c "echo \$(ls '$small/data/tmp' | wc -l) \$(ls '$small/data/overlay2/layers' | wc -l)"
+		check "$1: what fits can be pulled" docker pull -q "$reg/links:1"
+		docker rmi "$reg/links:1" >/dev/null
+	}
+	copy "docker://$reg/debian:1" "docker-archive:$TEST_TMP/debian-save.tar:debian:1"
+	cat "$TEST_TMP/debian-save.tar" >"$test_home/debian.tar"
+	chmod 644 "$test_home/debian.tar"
+	engine_start --data-root "$small/data" || exit 1
+	full "full disk" "No space left on device"
+	engine_stop
+	umount "$small"
+else
+	skip "full disk" "machine: no ext4 on a loop device"
+fi
+
 # --- a caching mirror ------------------------------------------------------------------------------------------
 cache=5644
 registry_conf $cache | sed "\$a proxy: {remoteurl: http://$reg}" >"$TEST_TMP/cache.yml"

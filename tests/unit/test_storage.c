@@ -335,6 +335,18 @@ TEST_USERNS(open_chooses)
 	buf_release(&a);
 }
 
+TEST(network_file_systems)
+{
+	struct err e = ERR_INIT;
+
+	CHECK_INT(store_refuse_remote(0x6969, "/home/me/data", &e), -1);
+	CHECK(strstr(e.msg, "/home/me/data is on nfs"));
+	CHECK(strstr(e.hint, "{\"data-root\":\"/somewhere-out-of-nfs\"}"));
+	CHECK_INT(store_refuse_remote(0xff534d42, "/d", &e), -1); /* cifs */
+	CHECK_INT(store_refuse_remote(0xef53, "/d", &e), 0);	   /* ext4 */
+	CHECK_INT(store_refuse_remote(0x1234, "/d", &e), 0);	   /* not known: try */
+}
+
 /* --- layers --- */
 
 TEST(chain_ids)
