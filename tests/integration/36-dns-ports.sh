@@ -168,6 +168,14 @@ docker network create --internal closed >/dev/null
 box shut --network closed --dns 198.51.100.2 >/dev/null
 check_out "an internal network's containers ask nobody" "SERVFAIL" status_of shut any.example
 
+# --- the way out: the peer refuses, so it was reached ------------------------------------------------------------
+out_to() { docker exec "$1" python3 /test/port_client.py tcp "$2" 9; }
+for a in 198.51.100.2 2001:db8::2; do check_has "out to the peer: $a" "refused" out_to web $a; done
+check_has "a network without IPv6 has none" "unreachable" out_to asks 2001:db8::2
+check_has "an internal network has no way out" "unreachable" out_to shut 198.51.100.2
+check_has "nor where a route is made up" "timed out" docker run --rm --cap-add NET_ADMIN --network closed bb sh -c \
+	'ip route add default via $(ip route | sed -n "s/\.0\/16.*/.1/p") && nc -w 1 198.51.100.2 9'
+
 # --- ends ------------------------------------------------------------------------------------------------------
 coproc HOLD { client hold 198.51.100.1 8080; }
 read -rt 20 -u "${HOLD[0]}" line
