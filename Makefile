@@ -200,7 +200,9 @@ BENCH := $(patsubst tests/bench/%.c,$(OUT)/obj/bench_%,$(wildcard tests/bench/*.
 $(OUT)/obj/bench_%: $(OUT)/obj/tests/bench/%.o $(OUT)/obj/libcoracle.a
 	$(Q)$(CC) $(STATIC_LDFLAGS) -o $@ $^ $(LDLIBS)
 bench: all $(BENCH)
-	@for b in $(or $(BENCHES),tests/bench/*.sh); do "$$b" || exit 1; done
+	@rm -f $(OUT)/bench.failed; for b in $(or $(BENCHES),tests/bench/*.sh); do \
+		"$$b" || { echo "$$b" >$(OUT)/bench.failed; break; }; done | tee $(OUT)/bench.log; ! cat $(OUT)/bench.failed 2>/dev/null
+	@python3 tests/bench/report.py $(OUT)/bench.log $(OUT)/bench.json $(OUT)/bench.svg
 
 analyze: $(call objs,analyze,$(CORE_C) $(APPLET_C))
 $(eval $(call objects,analyze,$(MUSL)/.done,$(CC),$(CPPFLAGS) $(STATIC_CFLAGS) -fanalyzer))
@@ -246,7 +248,7 @@ help:
 #: make run           build, start the engine as an unprivileged user, run the built-in image, clean up
 #: make test          install what the tests need (root) and run all; TESTS="unit fuzz" selects
 #: make test-quick    unit tests, static checks, quick integration tests
-#: make bench         measure; PEER_SOCKET=SOCKET of a real rootless Docker adds ratios
+#: make bench         measure; PEER_SOCKET=SOCKET of a real rootless Docker adds ratios; build/out/bench.json, .svg
 #: make test-unit test-asan test-tsan   the unit tests, as shipped or with a sanitizer
 #: make asan tsan     build/out/asan/coracle, build/out/tsan/coracle
 #: make fuzz          every fuzz target for FUZZ_SECONDS (20)
