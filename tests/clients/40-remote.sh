@@ -24,7 +24,7 @@ if [ -x "$sshd" ]; then
 		ListenAddress 127.0.0.1
 		HostKey $dir/host
 		AuthorizedKeysFile $dir/key.pub
-		PidFile none
+		PidFile $dir/pid
 		StrictModes no
 		UsePAM no
 		SetEnv XDG_RUNTIME_DIR=$xdg HOME=$test_home PATH=$dir/bin:/usr/bin:/bin
@@ -35,7 +35,7 @@ if [ -x "$sshd" ]; then
 	END
 	chmod 755 "$dir/bin/ssh" "$dir" "$dir/sshd.conf"
 	as_user "$sshd" -D -e -f "$dir/sshd.conf" >"$TEST_TMP/sshd.log" 2>&1 &
-	at_exit "kill $! 2>/dev/null"
+	at_exit "kill \$(cat $dir/pid) 2>/dev/null"
 	if wait_listening $port $!; then
 		far() { as_user env -u DOCKER_HOST PATH="$dir/bin:/usr/local/bin:/usr/bin:/bin" "$@"; }
 		url=ssh://$test_user@127.0.0.1:$port
