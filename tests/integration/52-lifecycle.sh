@@ -119,6 +119,56 @@ check_out "syslog: docker logs reads what was sent there" "onetwo" bash -c "$doc
 check_has "cache-disabled: nothing to read" "configured logging driver does not support reading" bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock create --log-driver syslog --log-opt syslog-address=udp://127.0.0.1:9 --log-opt cache-disabled=true bb true) && $docker_cli -H unix://$xdg/docker.sock start \$id >/dev/null && $docker_cli -H unix://$xdg/docker.sock logs \$id"
 docker rm -f attrs rotated follow sys >/dev/null
 
+# The same over the network, and the journal: whoever listens prints what came, an end of line behind each.
+cat >"$TEST_TMP/listen.py" <<'PY'
+import os, socket, sys
+kind, where = sys.argv[1:3]
+family = socket.AF_UNIX if "/" in where else socket.AF_INET
+s = socket.socket(family, socket.SOCK_STREAM if kind == "stream" else socket.SOCK_DGRAM)
+s.bind(where if family == socket.AF_UNIX else ("127.0.0.1", 0))
+if family == socket.AF_UNIX:
+    os.chmod(where, 0o666)
+if kind == "stream":
+    s.listen()
+print(where if family == socket.AF_UNIX else s.getsockname()[1], flush=True)
+lines = 0
+if kind == "stream":
+    while lines < 2:  # the engine connects, too, to see whether somebody is there
+        for line in s.accept()[0].makefile():
+            print(line.rstrip("\n"), flush=True)
+            lines += 1
+else:
+    for i in range(2):
+        print(s.recv(65536).decode().rstrip("\n"), flush=True)
+PY
+listen() { # KIND WHERE: $heard has the port, then what came; $! ends after two messages
+	heard=$TEST_TMP/heard.$1.${2//\//-}
+	python3 "$TEST_TMP/listen.py" "$1" "$2" >"$heard" &
+	until [ -s "$heard" ]; do sleep 0.02; done
+}
+printed='echo one; echo two >&2'
+for way in udp:dgram tcp:stream; do
+	listen "${way#*:}" 127.0.0.1
+	docker run --rm --network none --log-driver syslog --log-opt "syslog-address=${way%:*}://127.0.0.1:$(head -1 "$heard")" \
+		--log-opt tag=net bb sh -c "$printed" >/dev/null 2>&1
+	wait $!
+	check_out "syslog over ${way%:*}" "2" grep -cE '^<(30|27)>.* net\[[0-9]+\]: (one|two)$' "$heard"
+done
+journal=/run/systemd/journal/socket
+if [ -e "$journal" ] || [ "$(id -u)" != 0 ]; then
+	skip "journald" "machine: $journal is somebody's, or not ours to make"
+else
+	mkdir -p "${journal%/*}"
+	at_exit "rm -f $journal; rmdir --ignore-fail-on-non-empty -p ${journal%/*} 2>/dev/null"
+	listen dgram "$journal"
+	docker run --rm --network none --name journaled --log-driver journald --log-opt tag=jj bb sh -c "$printed" >/dev/null 2>&1
+	wait $!
+	# A text comes behind its name and its length, 8 bytes.
+	check_out "journald: two messages" "one two" bash -c "tr -d '\0\3' <$heard | grep -A1 ^MESSAGE$ | grep -E '^(one|two)$' | sort | xargs"
+	check_out "journald: their priorities" "PRIORITY=3 PRIORITY=6" bash -c "grep -a ^PRIORITY= $heard | sort | xargs"
+	check_out "journald: whose they are" "2 2" bash -c "echo \$(grep -ac ^CONTAINER_NAME=journaled$ $heard) \$(grep -ac ^CONTAINER_TAG=jj$ $heard)"
+fi
+
 # --- stats, events ------------------------------------------------------------------------------------------
 docker run -d --name busy --network none bb sh -c 'sleep 1000 & while :; do :; done' >/dev/null
 check_out "stats: processes" "busy 2" docker stats --no-stream --format '{{.Name}} {{.PIDs}}' busy
