@@ -22,7 +22,7 @@ struct member {
 	uint64_t threads;
 	uint64_t resident; /* bytes */
 	bool stopped_by_us;
-	int dir, stat; /* its directory and that file in it, kept open from look to look; 0: not */
+	int dir, stat, sched; /* its directory and those files in it, kept open from look to look; 0: not */
 };
 
 struct members {
