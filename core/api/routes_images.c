@@ -57,6 +57,7 @@ static int json_platform(struct http *h, int since_minor, struct platform *p, bo
 {
 	const char *text = http_query(h, "platform");
 	cleanup_json json_t *j = NULL;
+	char mistake[JSON_GO_MAX];
 	const char *os, *arch;
 
 	*given = text && *text && http_api_minor(h) >= since_minor;
@@ -64,7 +65,8 @@ static int json_platform(struct http *h, int since_minor, struct platform *p, bo
 		return 0;
 	j = json_parse(text, strlen(text), e);
 	if (!j)
-		return err_wrap(e, "failed to parse platform");
+		return err_kind(e, ERR_INVALID, "failed to parse platform: %s",
+			json_go_mistake(text, strlen(text), mistake) ? mistake : "it is no JSON");
 	if (!json_is_object(j))
 		return err_kind(e, ERR_INVALID, "failed to parse platform: it is no object");
 	os = json_string_value(json_get_ci(j, "os"));

@@ -84,6 +84,22 @@ static void adapt_version(struct request *r)
 
 /* --- the image ------------------------------------------------------------------------------ */
 
+/* Nobody asked for a platform, and the image is for another one than this machine's. */
+static void warn_of_platform(struct request *r)
+{
+	cleanup_free char *have_text = images_platform(r->en->images, r->image_id), *host_text = NULL, *text = NULL;
+	struct platform host, have;
+
+	platform_host(&host);
+	platform_cpu_level(&host);
+	if (!have_text || platform_parse(have_text, &have, NULL) || platform_rank(&host, &have) >= 0)
+		return;
+	host_text = platform_format(&host);
+	text = xasprintf("The requested image's platform (%s) does not match the detected host platform (%s) and no "
+			 "specific platform was requested", have_text, host_text);
+	json_append_str(r->warnings, text);
+}
+
 static int find_image(struct request *r, const char *platform, struct err *e)
 {
 	const struct images_use use = {engine_image_use, r->en};
@@ -98,6 +114,8 @@ static int find_image(struct request *r, const char *platform, struct err *e)
 	if (platform && *platform &&
 		(platform_parse(platform, &want, e) || engine_image_check_platform(r->en, ref, &want, e)))
 		return -1;
+	if (!platform || !*platform)
+		warn_of_platform(r);
 	r->image = images_config(r->en->images, r->image_id, e);
 	return r->image ? 0 : -1;
 }

@@ -148,6 +148,8 @@ struct platform {
  * is one of linux); "" or NULL gives the host's. ERR_INVALID with Docker's text. */
 int platform_parse(const char *text, struct platform *p, struct err *e);
 void platform_host(struct platform *p);
+/* Where nobody asked for one: add the best this CPU runs (the x86-64 psABI's levels) as the variant. */
+void platform_cpu_level(struct platform *p);
 /* How well does an image for @have run where @want is wanted?  -1: not at all; 0: made for it; else
  * the smaller the better (an older variant, amd64's 386). */
 int platform_rank(const struct platform *want, const struct platform *have);

@@ -76,6 +76,27 @@ void platform_host(struct platform *p)
 	normalise(p);
 }
 
+void platform_cpu_level(struct platform *p)
+{
+#if defined(__x86_64__)
+	const char *level = "";
+
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
+		__builtin_cpu_supports("popcnt"))
+		level = "v2";
+	if (*level && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+		__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma"))
+		level = "v3";
+	if (level[0] && level[1] == '3' && __builtin_cpu_supports("avx512f") &&
+		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+		level = "v4";
+	if (!strcmp(p->arch, "amd64") && !*p->variant)
+		snprintf(p->variant, sizeof(p->variant), "%s", level);
+#endif
+}
+
 static bool word_ok(struct span s)
 {
 	size_t i;

@@ -309,28 +309,6 @@ static int pull_all_tags(struct puller *p, struct err *e)
 
 /* --- the operation --- */
 
-/* Where nobody asked for a platform: the best this CPU runs (the x86-64 psABI's levels). */
-static void use_cpu_level(struct platform *p)
-{
-#if defined(__x86_64__)
-	const char *level = "";
-
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
-		__builtin_cpu_supports("popcnt"))
-		level = "v2";
-	if (*level && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-		__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma"))
-		level = "v3";
-	if (level[0] && level[1] == '3' && __builtin_cpu_supports("avx512f") &&
-		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-		level = "v4";
-	if (!strcmp(p->arch, "amd64") && !*p->variant)
-		snprintf(p->variant, sizeof(p->variant), "%s", level);
-#endif
-}
-
 static int prepare(struct puller *p, struct err *e)
 {
 	const json_t *request = p->w->request, *config = json_obj(request, "config");
@@ -346,7 +324,7 @@ static int prepare(struct puller *p, struct err *e)
 		return -1;
 	p->want_text = platform_format(&p->want);
 	if (!*platform)
-		use_cpu_level(&p->want);
+		platform_cpu_level(&p->want);
 	p->parallel = parallel < 1 ? PARALLEL : parallel > 100 ? 100 : (int)parallel;
 	registry_config_init(&c, config, json_obj(request, "auth"));
 	p->registry = registry_open(p->ref.host, &c, e);
