@@ -5,7 +5,7 @@
 # a commit, zstd layers) go through a registry, from skopeo to our engine and back, and each tree is compared
 # with what umoci unpacks, file by file.  With PEER_SOCKET, a real engine's socket, images
 # are also saved there and loaded here and the other way round, and what both export is compared.  Also: the registry as a caching mirror.
-# test: time=280
+# test: together time=280
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registry.sh"
 
