@@ -7,10 +7,12 @@
  *   and an OCI image layout (index.json names manifests by digest, maybe through further indexes).
  *   An archive that has both, as save makes them since Docker 25, is read as the first.
  *
- *   An image's layers are unpacked side by side and committed from the lowest up; one that is there
- *   already is not read at all.  What has a digest is checked against it: blobs of a layout, layers by the diff_ids of the
- *   config.  Only when all images of the archive are whole does the result go to the engine.
+ *   Large members are unpacked while the archive still comes in (ahead.h), unless their name is the digest
+ *   of a layer that is there; the rest when it is known to be wanted.  An image's layers are unpacked side
+ *   by side and committed from the lowest up.  What has a digest is checked against it: blobs of a layout,
+ *   layers by the diff_ids of the config.  Only when all images of the archive are whole does the result go to the engine.
  */
+#include "image/ahead.h"
 #include "image/spool.h"
 #include "image/table.h"
 #include "base/proc.h"
@@ -26,6 +28,8 @@
 struct load {
 	struct worker *w;
 	struct spool spool;
+	struct ahead *ahead; /* what is unpacked already */
+	json_t *stored;	     /* diff ids of layers that are there */
 	struct platform want; /* asked for, or the host's */
 	bool asked;
 	json_t *images; /* of the result */
@@ -77,8 +81,11 @@ static int load_layer(struct loading *g, size_t i, struct err *e)
 	if (!m)
 		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", name);
 	snprintf(id, sizeof(id), "%.12s", digest_hex(diff_id));
-	if (spool_unpack(&g->l->spool, g->l->w, m, i ? g->image->chains[i - 1] : NULL, quiet ? NULL : id, d, e))
+	if (!ahead_take(g->l->ahead, m->offset, d) && spool_unpack(&g->l->spool, g->l->w, m, i ? g->image->chains[i - 1] : NULL,
+		    quiet ? NULL : id, d, e))
 		return err_wrap(e, "unpacking layer %zu (%s)", i, name);
+	if (!quiet)
+		worker_status(g->l->w, id, "Loading layer", m->size, m->size);
 	if (check_blob(name, g->src[i].digest, d->blob, e))
 		goto discard;
 	if (!strcmp(d->diff_id, diff_id))
@@ -536,16 +543,48 @@ static int load(struct load *l, struct err *e)
 	return rc;
 }
 
+/* The diff ids of all layers there are: {diff_id: true}. */
+static json_t *stored_diff_ids(const struct store *store)
+{
+	cleanup_json json_t *chains = layer_list(store);
+	json_t *ids = json_object();
+	const json_t *chain;
+	struct layer_info info;
+	size_t i;
+
+	json_array_foreach(chains, i, chain)
+		if (!layer_stat(store, json_string_value(chain), &info, NULL))
+			json_set_bool(ids, info.diff_id, true);
+	return ids;
+}
+
+/* A member whose name says that its layer is there, most likely below the same ones, can wait. */
+static void on_filled(void *arg, const struct member *m)
+{
+	struct load *l = arg;
+	char digest[DIGEST_MAX];
+
+	digest_of_name(m->name, digest);
+	if (!json_object_get(l->stored, digest))
+		ahead_add(l->ahead, m->offset, m->size);
+}
+
 json_t *worker_load(struct worker *w, struct err *e)
 {
 	struct load l = {.w = w, .spool = {.fd = -1}, .images = json_array()};
 	json_t *result = NULL;
 
+	l.ahead = ahead_new(w, &l.spool);
+	l.spool.filled = on_filled;
+	l.spool.filled_arg = &l;
+	l.stored = stored_diff_ids(&w->store);
 	if (!load(&l, e)) {
 		result = json_object();
 		json_object_set(result, "images", l.images);
 	}
+	ahead_free(l.ahead);
 	spool_release(&l.spool);
 	json_decref(l.images);
+	json_decref(l.stored);
 	return result;
 }

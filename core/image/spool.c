@@ -141,6 +141,8 @@ static int read_all(struct spool *s, struct tar_reader *t, char *chunk, struct e
 			continue;
 		if (add_member(s, entry, e) || (entry->type == '0' && copy_data(s, t, chunk, e)))
 			return -1;
+		if (entry->type == '0' && s->filled)
+			s->filled(s->filled_arg, &s->at[s->n - 1]);
 	}
 	if (rc)
 		return -1;
@@ -158,7 +160,7 @@ int spool_fill(struct spool *s, const struct store *store, int in, struct err *e
 	struct tar_reader *t;
 	int rc;
 
-	*s = (struct spool){.fd = open_file(store, e)};
+	s->fd = open_file(store, e);
 	if (s->fd < 0)
 		return -1;
 	fd_stream_init(&raw, in, NULL);

@@ -25,9 +25,13 @@ struct spool {
 	int64_t end;
 	struct member *at; /* by name, after spool_fill() */
 	size_t n, names;
+	/* Called for each file that is in, if not NULL; may read it from then on. */
+	void (*filled)(void *arg, const struct member *m);
+	void *filled_arg;
 };
 
-/* Read the whole archive, plain or gzip, from @in. -1 with @e; spool_release() in any case. */
+/* Read the whole archive, plain or gzip, from @in. @s has nothing but maybe filled set.
+ * -1 with @e; spool_release() in any case. */
 int spool_fill(struct spool *s, const struct store *store, int in, struct err *e);
 void spool_release(struct spool *s);
 
