@@ -3,7 +3,6 @@
 #include "limits/duty.h"
 #include "base/clock.h"
 
-#define PERIOD_NS (DUTY_PERIOD_MS * NS_PER_MS)
 #define STEP_MIN_NS (2 * NS_PER_MS)
 #define STOP_MAX_NS NS_PER_S /* a share so small that a slice takes longer gets shorter slices */
 
@@ -18,9 +17,14 @@ static int64_t time_for(int64_t ns, int64_t rate)
 	return (int64_t)((double)ns * NS_PER_S / (double)rate);
 }
 
+static int64_t period_ns(const struct duty *d)
+{
+	return (d->period_ms ? d->period_ms : DUTY_PERIOD_MS) * NS_PER_MS;
+}
+
 static void account(struct duty *d, int64_t now_ns, uint64_t used_ns)
 {
-	int64_t room = (int64_t)((double)d->share_ns * PERIOD_NS / NS_PER_S);
+	int64_t room = (int64_t)((double)d->share_ns * (double)period_ns(d) / NS_PER_S);
 
 	if (!d->at_ns) {
 		d->balance_ns = room;
@@ -38,12 +42,12 @@ static void account(struct duty *d, int64_t now_ns, uint64_t used_ns)
 int64_t duty_step(struct duty *d, int64_t now_ns, uint64_t used_ns, unsigned int cpus)
 {
 	/* Half a period's worth: stops and continues twenty times a second at most. */
-	int64_t slice = (int64_t)((double)d->share_ns * PERIOD_NS / 2 / NS_PER_S);
+	int64_t slice = (int64_t)((double)d->share_ns * (double)period_ns(d) / 2 / NS_PER_S);
 
 	account(d, now_ns, used_ns);
 	d->stop = d->stop ? d->balance_ns < slice : d->balance_ns <= 0;
 	if (d->stop)
 		return clamp(time_for(slice - d->balance_ns, d->share_ns), STEP_MIN_NS, STOP_MAX_NS);
 	/* Even if all CPUs were theirs, it lasts so long. */
-	return clamp(d->balance_ns / (int64_t)cpus, STEP_MIN_NS, PERIOD_NS);
+	return clamp(d->balance_ns / (int64_t)cpus, STEP_MIN_NS, period_ns(d));
 }

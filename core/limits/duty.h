@@ -25,6 +25,7 @@
 
 struct duty {
 	int64_t share_ns; /* CPU time per second */
+	int64_t period_ms; /* 0: DUTY_PERIOD_MS; longer where each look costs more */
 	int64_t balance_ns;
 	int64_t at_ns;	  /* of the last step; 0: none yet */
 	uint64_t used_ns; /* what they had used by then */

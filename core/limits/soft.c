@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define MANY 8 /* processes: a look at more costs too much to have it that often */
 #define SEARCHES_MAX 64 /* somebody outside could feed us new processes for ever */
 
 static void stop_all(struct soft *s)
@@ -38,6 +39,7 @@ static int64_t hold_cpu(struct soft *s, int64_t now)
 
 	if (s->cgroup >= 0)
 		return hold_cpu_of_cgroup(s, now);
+	s->duty.period_ms = s->members.n > MANY ? 2 * DUTY_PERIOD_MS : 0;
 	pause = duty_step(&s->duty, now, members_cpu_ns(&s->members), members_cpus(&s->members));
 
 	if (s->duty.stop)
