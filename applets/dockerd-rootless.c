@@ -51,6 +51,7 @@ struct supervisor {
 	int memory;		  /* the configuration as JSON, for each engine */
 	struct listeners listen;
 	struct front front; /* TLS */
+	struct way way;	    /* network driver */
 	char *notify; /* NOTIFY_SOCKET, or NULL */
 
 	pid_t engine;	  /* 0: gone */
@@ -184,6 +185,9 @@ static void hear(struct supervisor *s)
 		failed(s, &m);
 	} else if (m.word == ROLE_BIND && got == sizeof(m) && reply >= 0) {
 		bind_for_engine(&m.port, fd_steal(&reply));
+	} else if (m.word == ROLE_NETWORK && got == sizeof(m) && reply >= 0) {
+		m.driver[sizeof(m.driver) - 1] = 0;
+		way_for_engine(&s->way, s->engine, s->config.exec_root, m.driver, fd_steal(&reply));
 	}
 	fd_close(&reply);
 }
@@ -244,6 +248,8 @@ static void reap(struct supervisor *s)
 			engine_ended(s, status);
 		else if (p == s->front.pid)
 			front_ended(&s->front);
+		else
+			way_ended(&s->way, p);
 	}
 }
 
@@ -300,7 +306,7 @@ static int signals_open(struct err *e)
 /* Start what is not there and may be now; how long until more may be, in ms (-1: nothing is missing). */
 static int start_missing(struct supervisor *s)
 {
-	int64_t now = clock_mono_ns(), wait = -1;
+	int64_t now = clock_mono_ns(), wait = -1, network = way_keep(&s->way, s->engine, s->config.exec_root);
 	struct err e = ERR_INIT;
 
 	if (!s->engine && s->start_at <= now && engine_start(s, &e)) {
@@ -316,6 +322,8 @@ static int start_missing(struct supervisor *s)
 		wait = s->start_at - now;
 	if (s->front.tls.n && !s->front.pid && (wait < 0 || s->front.start_at - now < wait))
 		wait = s->front.start_at - now;
+	if (network >= 0 && (wait < 0 || network < wait))
+		wait = network;
 	return wait < 0 ? -1 : (int)(wait / NS_PER_MS) + 1;
 }
 
@@ -380,6 +388,7 @@ static int supervise(struct supervisor *s)
 		finish(s, complain(&e));
 	while (!s->over)
 		step(s);
+	way_stop(&s->way);
 	front_close(&s->front);
 	listeners_close(&s->listen);
 	return s->status;
@@ -397,7 +406,8 @@ int dockerd_rootless_main(int argc, char **argv)
 {
 	static const char *const setup[] = {"check", "install", "uninstall", NULL};
 	struct supervisor s = {
-		.data_lock = -1, .exec_lock = -1, .signals = -1, .memory = -1, .control = -1};
+		.data_lock = -1, .exec_lock = -1, .signals = -1, .memory = -1, .control = -1,
+		.way.driver = DRIVER_INIT};
 	struct err e = ERR_INIT;
 	bool answered = false;
 
@@ -413,6 +423,8 @@ int dockerd_rootless_main(int argc, char **argv)
 		return fflush(stdout) ? 1 : 0;
 	log_set_level(config_log_level(&s.config));
 	preflight_environment(&s.config);
+	if (way_check(&e))
+		return complain(&e);
 	if (getenv("NOTIFY_SOCKET"))
 		s.notify = xstrdup(getenv("NOTIFY_SOCKET"));
 	unsetenv("NOTIFY_SOCKET"); /* ours alone: no child is to speak for us */

@@ -43,8 +43,7 @@ int preflight_user(struct err *e)
 
 void preflight_environment(struct config *c)
 {
-	static const char *const later[] = {"STATE_DIR", "NET", "MTU", "PORT_DRIVER",
-		"SLIRP4NETNS_SANDBOX", "SLIRP4NETNS_SECCOMP", "DETACH_NETNS"};
+	static const char *const later[] = {"STATE_DIR"};
 	const char *flags = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS");
 	size_t i;
 

@@ -8,6 +8,7 @@
 #include "api/engine_role.h"
 #include "base/err.h"
 #include "engine/config.h"
+#include "net/driver.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,6 +64,24 @@ void front_close(struct front *f);
 /* --- bind.c --- */
 /* The engine asks for a socket at a privileged port: answer on @to (taken over). */
 void bind_for_engine(struct port *p, int to);
+
+/* --- way.c --- */
+struct way { /* the network driver that runs */
+	char name[32]; /* "": none is wanted */
+	struct driver driver;
+	bool running;
+	ino_t netns; /* which it is for */
+	int64_t start_at; /* !running: when the next may, monotonic ns */
+};
+
+/* What DOCKERD_ROOTLESS_ROOTLESSKIT_NET, PORT_DRIVER, MTU, … ask for: can it be had? */
+int way_check(struct err *e);
+/* The engine asks for a driver ("": any): answer on @to (taken over).  Blocks until it is there. */
+void way_for_engine(struct way *w, pid_t engine, const char *exec_root, const char *name, int to);
+void way_ended(struct way *w, pid_t pid); /* that child was reaped: perhaps the driver */
+/* Start one that has died; ns until the next try, -1: none is due. */
+int64_t way_keep(struct way *w, pid_t engine, const char *exec_root);
+void way_stop(struct way *w);
 
 /* --- ids.c --- */
 /* Write the id maps of the engine, which waits for that.  @quiet: warnings were given before. */

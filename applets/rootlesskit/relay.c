@@ -135,7 +135,7 @@ int kit_relay_start(const struct kit *k, const char *state_dir, int netns, char 
 	if (driver_address(k->cidr, 2, relay.gateway, NULL, e) || driver_address(k->cidr, 3, relay.dns, NULL, e) ||
 		driver_address(k->cidr, 100, relay.child, NULL, e) || add_addresses(e))
 		return -1;
-	relay.netd = netd_open(dir, replay, NULL, e);
+	relay.netd = netd_open(dir, true, replay, NULL, e);
 	if (!relay.netd || tell(e))
 		return err_wrap(e, "failed to setup network relay");
 	return 0;

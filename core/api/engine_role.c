@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/engine.h"
+#include "engine/network.h"
 #include "engine/ports.h"
 #include "net/netd.h"
 #include "ns/ns.h"
@@ -70,6 +71,30 @@ static int bind_privileged(struct port *p, struct err *e)
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);
 	return fd >= 0 ? fd : err_set(e, answer.error, "binding port %u by the supervisor", p->host_port);
+}
+
+/* Network drivers run in the user's own namespaces: the supervisor starts them. */
+static int connect_network(const char *driver, char used[32], struct err *e)
+{
+	struct role_message m = {.word = ROLE_NETWORK};
+	struct role_network answer = {.err = ERR_INIT};
+	int pair[2];
+	size_t n;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return err_set(e, errno, "asking the supervisor for a network");
+	snprintf(m.driver, sizeof(m.driver), "%s", driver);
+	err_kind(&answer.err, ERR_FAILED, "the supervisor has ended");
+	if (!sock_send(ROLE_CONTROL, &m, sizeof(m), &pair[1], 1)) {
+		fd_close(&pair[1]);
+		sock_recv(pair[0], &answer, sizeof(answer), NULL, 0, &n);
+	}
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
+	snprintf(used, 32, "%s", answer.driver);
+	if (!answer.ok)
+		*e = answer.err;
+	return answer.ok ? 0 : -1;
 }
 
 /* --- the namespaces -------------------------------------------------------------------------- */
@@ -316,6 +341,7 @@ int engine_role_main(int argc, char **argv)
 	config.single_id = ns_ids_mapped() == 1;
 	umask(0022);
 	ports_set_privileged(bind_privileged);
+	networks_set_driver(connect_network);
 	if (engine_open(&engine, &config, &e) || serve(listeners, &e))
 		return fail(STEP_OPEN, &e);
 	log_info("storage driver %s", store_driver_name(&engine.store));

@@ -10,8 +10,10 @@
  *	engine -> supervisor	MAP_ME: unshared, write my id maps	READY: the API answers
  *				FAILED: with the reason; it ends
  *				BIND: a privileged port, with a socket to answer on
+ *				NETWORK: connect <exec-root>/netns by a network driver, likewise
  *	supervisor -> engine	MAPPED
- *				on the socket that came with BIND: a struct role_bound, with the port's
+ *				on the socket that came with BIND: a struct role_bound, with the port's;
+ *				with NETWORK: a struct role_network
  *
  * The end of one is the end of file for the other: the engine then ends at once, leaving containers
  * to their monitors; the supervisor starts the next engine if a signal killed it.
@@ -26,7 +28,7 @@ enum { ROLE_CONTROL = 3, ROLE_CONFIG, ROLE_DATA_LOCK, ROLE_EXEC_LOCK, ROLE_LISTE
 
 #define ROLE_LISTEN_MAX 8 /* sockets the API answers on */
 
-enum role_word { ROLE_MAP_ME = 1, ROLE_MAPPED, ROLE_READY, ROLE_FAILED, ROLE_BIND };
+enum role_word { ROLE_MAP_ME = 1, ROLE_MAPPED, ROLE_READY, ROLE_FAILED, ROLE_BIND, ROLE_NETWORK };
 
 enum role_step { STEP_UNSHARE = 1, STEP_SETTLE, STEP_OPEN };
 
@@ -38,11 +40,18 @@ struct role_message {
 			struct err err;	     /* FAILED: why */
 		};
 		struct port port; /* BIND; its port is not 0 */
+		char driver[32];  /* NETWORK: by that one; "": by any that is installed and needs no nftables */
 	};
 };
 
 struct role_bound {
 	int error; /* 0: the socket comes with this, bound; else an errno */
+};
+
+struct role_network {
+	bool ok;
+	char driver[32]; /* of ok: which */
+	struct err err;	 /* else: why not */
 };
 
 int engine_role_main(int argc, char **argv);

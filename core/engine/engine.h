@@ -57,6 +57,8 @@ struct engine {
 	struct networks *networks; /* network_table.h */
 	struct netd *netd;	   /* NULL: there is none, and no_netd says why */
 	struct err no_netd;
+	char driver[32];	      /* the network driver that is the way out, "": the relay, or none */
+	struct err no_relay, no_driver; /* why the relay does not work here, and no other does; "" */
 };
 
 /* Open the state of @config (taken over), reconnect to living monitors, sort out what a crash left. */

@@ -408,8 +408,7 @@ int networks_load(struct engine *en, struct err *e)
 	pthread_mutex_init(&en->networks->lock, NULL);
 	pthread_mutex_init(&en->networks->making, NULL);
 	pthread_mutex_init(&en->networks->kernel, NULL);
-	network_reach_netd(en);
-	if (load_all(en, e) || make_plain(en, "none", "null", e) || make_plain(en, "host", "host", e) ||
+	if (network_reach_netd(en, e) || load_all(en, e) || make_plain(en, "none", "null", e) || make_plain(en, "host", "host", e) ||
 		make_default(en, e))
 		return -1;
 	network_make_bridges(en);

@@ -57,4 +57,8 @@ json_t *network_settings(struct engine *en, const struct container *c, const cha
 /* The shorter form of a list: {"Networks": …}. */
 json_t *network_settings_summary(const struct container *c);
 
+/* Who connects the containers' network by a network driver (net/driver.h), "" for any, and says by which; before
+ * networks_load(). */
+void networks_set_driver(int (*connect)(const char *driver, char used[32], struct err *e));
+
 #endif

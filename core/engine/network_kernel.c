@@ -16,6 +16,7 @@
 #include "base/proc.h"
 #include "engine/container.h"
 #include "engine/host_dns.h"
+#include "net/driver.h"
 #include "net/netd.h"
 #include "net/netns.h"
 #include "net/nft.h"
@@ -26,6 +27,13 @@
 #include <unistd.h>
 
 #define REMOVE_STACK_KB 64
+
+static int (*connect_driver)(const char *driver, char used[32], struct err *e);
+
+void networks_set_driver(int (*connect)(const char *driver, char used[32], struct err *e))
+{
+	connect_driver = connect;
+}
 
 /* --- bridges ---------------------------------------------------------------------------------- */
 
@@ -42,8 +50,11 @@ static int close_bridge(struct engine *en, const char *bridge, bool remove, stru
 	static const uint8_t families[] = {NFT_FAMILY_IPV4, NFT_FAMILY_IPV6};
 	struct nft t = NFT_INIT;
 	struct nl nl = NL_INIT;
-	int rc = nl_open(&nl, netd_netns(en->netd), NETLINK_NETFILTER, e);
+	int rc;
 
+	if (*en->driver)
+		return driver_close_bridge(&en->networks->inside, bridge, remove, e);
+	rc = nl_open(&nl, netd_netns(en->netd), NETLINK_NETFILTER, e);
 	for (size_t i = 0; i < ARRAY_SIZE(families) && !rc; i++) {
 		nft_table(&t, families[i], NETD_NFT_TABLE);
 		nft_set(&t, NETD_NFT_CLOSED, NFT_KEY_IFNAME, false);
@@ -182,11 +193,43 @@ static void replay(void *arg)
 	sandboxes_replay(arg);
 }
 
-void network_reach_netd(struct engine *en)
+/* Why the relay does not work here: true, with @e. */
+static bool relay_fails(struct engine *en, struct err *e)
 {
+	cleanup_json json_t *about = NULL;
+	const char *why;
+
+	if (netd_call(en->netd, "info", NULL, NULL, 0, &about, e))
+		return true;
+	why = json_str(json_obj(about, "relay"), "error", NULL);
+	return why && err_kind(e, ERR_NOT_SUPPORTED, "%s", why);
+}
+
+/* A driver that was asked for must come; one that stands in for the relay need not. */
+static int reach_outside(struct engine *en, const char *asked, struct err *e)
+{
+	if (asked && (!en->netd || !connect_driver))
+		return err_kind(e, ERR_UNAVAILABLE, "network %s: %s", asked, en->netd ? "nobody starts it" : en->no_netd.msg);
+	if (asked)
+		return connect_driver(asked, en->driver, e);
+	en->no_relay = (struct err)ERR_INIT;
+	if (!en->netd || !relay_fails(en, &en->no_relay))
+		return 0;
+	log_err(&en->no_relay, "the relay cannot work here");
+	if (!connect_driver || connect_driver("", en->driver, &en->no_driver))
+		log_err(&en->no_driver, "containers have no way out of their networks");
+	else
+		log_warn("%s is used instead", en->driver);
+	return 0;
+}
+
+int network_reach_netd(struct engine *en, struct err *fatal)
+{
+	const char *net = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_NET");
+	const char *asked = net && *net && strcmp(net, "relay") ? net : NULL;
 	struct err *e = &en->no_netd;
 
-	en->netd = netd_open(en->execfd, replay, en, e);
+	en->netd = netd_open(en->execfd, !asked, replay, en, e);
 	if (en->netd && (netns_run(netd_netns(en->netd), forbid_forwarding, NULL, e) ||
 				nl_open(&en->networks->inside, netd_netns(en->netd), NETLINK_ROUTE, e)))
 		en->netd = NULL; /* its thread lives on, without harm */
@@ -195,6 +238,7 @@ void network_reach_netd(struct engine *en)
 		host_dns_tell(en);
 	} else
 		log_err(e, "there is no network for containers but the host's");
+	return reach_outside(en, asked, fatal);
 }
 
 /* --- what a crash left ------------------------------------------------------------------------ */

@@ -94,7 +94,7 @@ bool network_has_gateway(const struct network *n, int f);
 
 /* --- the kernel's side (network_kernel.c) --- */
 
-void network_reach_netd(struct engine *en);   /* sets en->netd, or en->no_netd */
+int network_reach_netd(struct engine *en, struct err *fatal); /* -1: a driver asked for by name does not come */   /* sets en->netd, or en->no_netd */
 void network_make_bridges(struct engine *en); /* failures are logged */
 /* Make its bridge, or bring it to what it should be; take it down. */
 int network_make_bridge(struct engine *en, struct network *n, struct err *e);

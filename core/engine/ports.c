@@ -348,13 +348,16 @@ static int serve_all(struct engine *en, struct container *c, const struct batch 
 int ports_publish(struct engine *en, struct container *c, const struct ports_endpoint *ep, struct err *e)
 {
 	cleanup_json json_t *host = container_host(c);
+	const char *driver = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER");
 	struct batch b = {.en = en, .ep = ep};
 	struct wish *wishes;
 	size_t n;
 	int rc = 0;
 
 	wishes = wishes_of(c->config, host, &n);
-	if (n) {
+	if (n && driver && !strcmp(driver, "none")) {
+		rc = err_kind(e, ERR_NOT_SUPPORTED, "no PortDriver is available");
+	} else if (n) {
 		b.v = xcalloc(2 * n, sizeof(*b.v));
 		rc = bind_wishes(&b, wishes, n, e) || serve_all(en, c, &b, e) ? -1 : 0;
 	}

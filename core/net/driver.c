@@ -304,7 +304,8 @@ static void slirp_words(struct words *w, struct driver *d, const struct driver_o
 		add(w, "--disable-host-loopback");
 	if (o->ipv6)
 		add(w, "--enable-ipv6");
-	if (wants(o->sandbox))
+	/* Told a path, it cannot become root of the user namespace for it (1.2): "auto" then goes without. */
+	if (wants(o->sandbox) && (!p->netns || strcmp(o->sandbox, "auto")))
 		add(w, "--enable-sandbox");
 	if (wants(o->seccomp))
 		add(w, "--enable-seccomp");
@@ -443,10 +444,9 @@ static int await_tap(struct driver *d, struct tap_ready *r, struct err *e)
 }
 
 static int start_tap(struct driver *d, const char *kind, const struct driver_options *o, const struct driver_place *p,
-	int stream, struct err *e)
+	const char *filter, int stream, struct err *e)
 {
 	cleanup_free char *pid = xasprintf("%d", (int)p->pid), *mtu = xasprintf("%u", mtu_of(o));
-	const char *filter = kind_of(o->name) != GVPROXY ? "" : o->no_host_loopback ? "host" : "gateway";
 	int pair[2], fds[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
@@ -550,6 +550,7 @@ static int start_frames(struct driver *d, const char *path, enum kind kind, cons
 	cleanup_free char *sock = fs_join(p->dir, "vpnkit-ethernet.sock");
 	cleanup_close int stream = -1;
 	struct words w = {.n = 0};
+	const char *filter = kind != GVPROXY ? "" : o->no_host_loopback ? "host" : "gateway";
 	struct tap_ready r;
 	int rc;
 
@@ -558,7 +559,7 @@ static int start_frames(struct driver *d, const char *path, enum kind kind, cons
 	rc = spawn_mortal(path, &w, o->debug, &d->program, e);
 	words_release(&w);
 	stream = rc ? -1 : connect_soon(d, sock, e);
-	if (stream < 0 || start_tap(d, "vpnkit", o, p, stream, e) || await_tap(d, &r, e))
+	if (stream < 0 || start_tap(d, "vpnkit", o, p, filter, stream, e) || await_tap(d, &r, e))
 		return -1;
 	take_addresses(d, &r);
 	return 0;
@@ -574,7 +575,7 @@ static int start_lxc(struct driver *d, const char *path, const struct driver_opt
 	struct tool t;
 	int rc;
 
-	if (start_tap(d, "dhcp", o, p, -1, e) || await_tap(d, &r, e))
+	if (start_tap(d, "dhcp", o, p, "", -1, e) || await_tap(d, &r, e))
 		return -1;
 	/* ":tap" is in the namespace, also where no process else is. */
 	pid = xasprintf("%d", (int)d->tap);
@@ -591,6 +592,22 @@ static int start_lxc(struct driver *d, const char *path, const struct driver_opt
 		return -1;
 	take_addresses(d, &r);
 	return 0;
+}
+
+/* --- bridges behind it -------------------------------------------------------------------------------- */
+
+int driver_forward(struct driver *d, const struct driver_options *o, const struct driver_place *p, struct err *e)
+{
+	struct driver helper = DRIVER_INIT;
+	struct tap_ready r;
+	int rc;
+
+	snprintf(helper.ifname, sizeof(helper.ifname), "%s", d->ifname);
+	/* slirp4netns answers whoever asks; the others know one address. */
+	rc = start_tap(&helper, kind_of(o->name) == SLIRP ? "forward" : "masquerade", o, p, d->gateway, -1, e) ||
+		await_tap(&helper, &r, e);
+	driver_stop(&helper);
+	return rc ? err_wrap(e, "leading containers to %s", o->name) : 0;
 }
 
 /* --- the whole ---------------------------------------------------------------------------------------- */

@@ -70,9 +70,17 @@ int driver_installed(const struct driver_options *o, struct err *e);
  * Return: 0 with *d; -1 with @e and nothing left running
  */
 int driver_start(struct driver *d, const struct driver_options *o, const struct driver_place *p, struct err *e);
+/* Let the bridges of that namespace out by the driver, and nowhere else: forwarding, routes, and addresses
+ * rewritten where the program knows a single one.  After each start.  0, or -1 with @e. */
+int driver_forward(struct driver *d, const struct driver_options *o, const struct driver_place *p, struct err *e);
 void driver_stop(struct driver *d); /* and reap */
 /* A child has been reaped: was it one of the driver's, so that there is no network now? */
 bool driver_reaped(struct driver *d, pid_t pid);
+
+/* driver_forward.c.  In the namespace: do that; and keep a bridge from it, or let it again. */
+int driver_forward_here(const char *ifname, const char *gateway, bool masquerade, struct err *e);
+struct nl;
+int driver_close_bridge(const struct nl *inside, const char *bridge, bool remove, struct err *e);
 
 /* The role ":tap" (driver_tap.c). */
 int tap_role_main(int argc, char **argv);

@@ -13,6 +13,9 @@
  *   KIND "dhcp": lxc-user-nic puts a link into the namespace when we are there; we configure it, and
  *   ask again before the lease is over.
  *
+ *   KIND "forward", "masquerade": lead the bridges of the namespace to the driver (driver_forward.c), whose
+ *   gateway is FILTER, and end.
+ *
  *   FILTER "gateway", or "host", for gvproxy: it lets its network change which ports of the host are forwarded,
  *   by HTTP to the gateway, and always has an address for the host's loopback (.254).  We pass no
  *   TCP to the gateway but to port 53, and with "host" nothing to that address.
@@ -404,6 +407,11 @@ int tap_role_main(int argc, char **argv)
 	t.guard_host = !strcmp(argv[6], "host");
 	t.guard_gateway = t.guard_host || !strcmp(argv[6], "gateway");
 	rc = enter(argv[2], argv[3], &e) || nl_open(&nl, -1, NETLINK_ROUTE, &e);
+	if (!rc && (!strcmp(t.kind, "forward") || !strcmp(t.kind, "masquerade"))) {
+		rc = driver_forward_here(t.ifname, argv[6], *t.kind == 'm', &e);
+		report(&t, rc ? &e : NULL, false);
+		return rc ? 1 : 0;
+	}
 	if (!rc)
 		rc = !strcmp(t.kind, "vpnkit") ? run_vpnkit(&t, &nl, &e) : run_dhcp(&t, &nl, &e);
 	if (rc)

@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/json.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MARK_RELAY 0x636f7201u /* routed to lo (table RELAY_TABLE) */
@@ -56,6 +57,9 @@ struct module {
 		module_op *fn;
 	} ops[16];
 };
+
+/* Does the relay work?  If not, packets for foreign addresses do not come to us: another driver has them. */
+extern bool netd_relays;
 
 extern const struct module relay_module, dns_module, port_module;
 

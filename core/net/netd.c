@@ -9,7 +9,7 @@
  *	(2) lock netd.lock, listen on netd.sock, write netd.json: from here on others find us
  *	(3) open the inside or make it, and start the thread that lives there
  *	(4) give up files and capabilities (netd_isolate.c), start the modules, and filter system calls;
- *	    with the argument "strict", for tests, one that is not allowed ends us
+ *	    with the argument "strict", for tests, one that is not allowed ends us; "norelay" leaves the relay out
  *	(5) greet on descriptor 3, and answer requests until a "stop", or until the end of the connection
  *	    that said "follow"
  *   A failure before (5) is told on descriptor 3 and ends us.  A module that does not work is reported by
@@ -188,15 +188,23 @@ static const struct module *const modules[] = {
 	&port_module,
 };
 
+bool netd_relays = true;
+
 static struct err failures[ARRAY_SIZE(modules)]; /* of start(), each module's; code and text 0: none */
+
+static bool wanted_relay; /* told in HELLO: what we were started for, whether or not it works */
 
 static void start_modules(void)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(modules); i++)
-		if (modules[i]->start && modules[i]->start(&failures[i]))
+		if (modules[i] == &relay_module && !netd_relays)
+			err_kind(&failures[i], ERR_NOT_SUPPORTED, "another network driver is used");
+		else if (modules[i]->start && modules[i]->start(&failures[i]))
 			log_err(&failures[i], "%s", modules[i]->name);
+	wanted_relay = netd_relays;
+	netd_relays = !*failures[1].msg; /* modules[1] is the relay */
 }
 
 static int op_info(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
@@ -325,6 +333,7 @@ static int greet(int fd)
 
 	json_set_int(hello, "protocol", NETD_PROTOCOL);
 	json_set_int(hello, "pid", getpid());
+	json_set_bool(hello, "relay", wanted_relay);
 	return send_json(fd, hello, &inside.netns, 1);
 }
 
@@ -414,7 +423,8 @@ int netd_role_main(int argc, char **argv)
 	fcntl(EXEC_ROOT, F_SETFD, FD_CLOEXEC);
 	for (i = 0; i < CONNECTIONS_MAX; i++)
 		connections[i].watch.fd = -1;
-	if (come_up(argc > 1 && !strcmp(argv[1], "strict"), &e)) {
+	netd_relays = !str_in("norelay", (const char *const *)argv);
+	if (come_up(str_in("strict", (const char *const *)argv), &e)) {
 		set_failure(answer, &e);
 		send_json(FIRST_CONNECTION, answer, NULL, 0);
 		return 1;

@@ -28,6 +28,8 @@
 #include "base/err.h"
 #include "base/json.h"
 
+#include <stdbool.h>
+
 #define NETD_PROTOCOL 1	      /* raised when operations change so that old and new do not understand */
 #define NETD_MESSAGE_MAX 65536 /* bytes of one request or answer */
 #define NETD_FDS_MAX 16	      /* with one request */
@@ -42,6 +44,7 @@ struct netd;
 /**
  * netd_open() - Connect to netd, starting it where none lives
  * @execfd:	exec-root; borrowed, must stay open as long as the result is used
+ * @relay:	Containers' way out is netd's relay; else another network driver's (net/driver.h)
  * @replay:	Called by a thread of ours after a netd had to be started again; may use netd_call()
  *		(not while the caller of another netd_call() waits for a lock @replay takes).  Or NULL
  *
@@ -50,7 +53,7 @@ struct netd;
  *
  * Return: a new object, for the life of the process; NULL with @e set (and no netd started)
  */
-struct netd *netd_open(int execfd, void (*replay)(void *arg), void *arg, struct err *e);
+struct netd *netd_open(int execfd, bool relay, void (*replay)(void *arg), void *arg, struct err *e);
 
 /* The inside, for setns(2), netns_run() and RTM_NEWLINK's IFLA_NET_NS_FD; borrowed. */
 int netd_netns(const struct netd *n);

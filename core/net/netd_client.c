@@ -33,6 +33,7 @@
 
 struct netd {
 	int execfd, netns;
+	bool relay;
 	void (*replay)(void *arg);
 	void *arg;
 	pthread_mutex_t call; /* held over one request and answer */
@@ -87,14 +88,14 @@ static int take_failure(const json_t *answer, struct err *e)
 }
 
 /* Its HELLO: 1 and *netns set, 0 if it speaks another protocol, -1 with @e. */
-static int hello(int sock, int timeout_ms, int *netns, struct err *e)
+static int hello(int sock, bool relay, int timeout_ms, int *netns, struct err *e)
 {
 	cleanup_close int fd = -1;
 	cleanup_json json_t *j = receive(sock, timeout_ms, &fd, e);
 
 	if (!j || take_failure(j, e))
 		return -1;
-	if (json_int(j, "protocol", 0) != NETD_PROTOCOL)
+	if (json_int(j, "protocol", 0) != NETD_PROTOCOL || json_bool(j, "relay", true) != relay)
 		return 0;
 	if (fd < 0)
 		return err_set(e, EPROTO, "hearing from netd");
@@ -122,10 +123,10 @@ static void end_foreign(int execfd)
 	poll(&p, 1, ANSWER_MS);
 }
 
-static int spawn(int execfd, struct err *e)
+static int spawn(int execfd, bool relay, struct err *e)
 {
 	/* A test may want to see it die of a system call that it should not make. */
-	const char *const argv[] = {":netd", getenv("CORACLE_NETD_STRICT") ? "strict" : NULL, NULL};
+	const char *const argv[] = {":netd", relay ? "relay" : "norelay", getenv("CORACLE_NETD_STRICT") ? "strict" : NULL, NULL};
 	cleanup_close int ours = -1, its = -1;
 	int pair[2], fds[2];
 
@@ -140,7 +141,7 @@ static int spawn(int execfd, struct err *e)
 }
 
 /* A connection that was greeted: to the netd that lives, or to a new one.  -1 with @e. */
-static int connect_or_start(int execfd, int *netns, struct err *e)
+static int connect_or_start(int execfd, bool relay, int *netns, struct err *e)
 {
 	static const struct timespec pause = {0, START_PAUSE_MS * NS_PER_MS};
 	int tries, rc;
@@ -150,10 +151,10 @@ static int connect_or_start(int execfd, int *netns, struct err *e)
 		bool found = sock >= 0;
 
 		if (!found)
-			sock = spawn(execfd, e);
+			sock = spawn(execfd, relay, e);
 		if (sock < 0)
 			return -1;
-		rc = hello(sock, found ? ANSWER_MS : HELLO_MS, netns, e);
+		rc = hello(sock, relay, found ? ANSWER_MS : HELLO_MS, netns, e);
 		if (rc == 1)
 			return fd_steal(&sock);
 		if (!rc)
@@ -199,7 +200,7 @@ static void restart(struct netd *n)
 		struct timespec pause = {pause_ms / 1000, pause_ms % 1000 * NS_PER_MS};
 		struct err e = ERR_INIT;
 
-		sock = connect_or_start(n->execfd, &netns, &e);
+		sock = connect_or_start(n->execfd, n->relay, &netns, &e);
 		if (sock >= 0)
 			break;
 		log_err(&e, "starting netd");
@@ -232,16 +233,16 @@ static void watch_main(void *arg)
 	}
 }
 
-struct netd *netd_open(int execfd, void (*replay)(void *arg), void *arg, struct err *e)
+struct netd *netd_open(int execfd, bool relay, void (*replay)(void *arg), void *arg, struct err *e)
 {
 	struct netd *n = xcalloc(1, sizeof(*n));
 	int rc;
 
-	*n = (struct netd){.execfd = execfd, .netns = -1, .replay = replay, .arg = arg, .generation = 1};
+	*n = (struct netd){.execfd = execfd, .netns = -1, .relay = relay, .replay = replay, .arg = arg, .generation = 1};
 	pthread_mutex_init(&n->call, NULL);
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->changed, NULL);
-	n->sock = connect_or_start(execfd, &n->netns, e);
+	n->sock = connect_or_start(execfd, relay, &n->netns, e);
 	if (n->sock < 0) {
 		err_wrap(e, "starting netd");
 		goto fail;

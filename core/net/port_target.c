@@ -9,7 +9,7 @@
  *
  *   That needs an answer that reaches the gateway.  A container takes addresses of its own subnets for
  *   neighbours, and loopback and link-local ones for its own; for such clients, and for those of a
- *   family the container has no address of, the socket stays unbound: the kernel picks the bridge's
+ *   family the container has no address of, and where another network driver has the default route, the socket stays unbound: the kernel picks the bridge's
  *   address, as the real engine's proxy does.
  */
 #include "net/module.h"
@@ -35,7 +35,7 @@ static bool is_answerable(const struct port_entry *p, const struct peer *client)
 	struct inet addr = peer_inet(client);
 	size_t i;
 
-	if (peer_is_loopback(client) || is_link_local(client))
+	if (!netd_relays || peer_is_loopback(client) || is_link_local(client))
 		return false;
 	for (i = 0; i < p->n_subnets; i++)
 		if (subnet_contains(&p->subnets[i], &addr))

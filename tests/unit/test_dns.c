@@ -56,7 +56,7 @@ static void setup(void)
 		return;
 	NEED(CHECK_OK(e, fs_mkdir_p_at(tmp_dirfd(), "exec", 0700, &e)));
 	exec_root = openat(tmp_dirfd(), "exec", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	netd = netd_open(exec_root, NULL, NULL, &e);
+	netd = netd_open(exec_root, true, NULL, NULL, &e);
 	NEED(CHECK_OK(e, netd ? 0 : -1));
 	container = netns_new(&e);
 	NEED(CHECK_OK(e, container));

@@ -47,7 +47,7 @@ static void setup(void)
 	sem_init(&replayed, 0, 0);
 	NEED(CHECK_OK(e, fs_mkdir_p_at(tmp_dirfd(), "exec", 0700, &e)));
 	exec_root = openat(tmp_dirfd(), "exec", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	netd = netd_open(exec_root, replay, &replayed, &e);
+	netd = netd_open(exec_root, true, replay, &replayed, &e);
 	NEED(CHECK_OK(e, netd ? 0 : -1));
 }
 
@@ -143,7 +143,7 @@ TEST(the_next_engine_finds_it)
 	pid = netd_pid();
 	child = fork();
 	if (!child) {
-		netd = netd_open(exec_root, NULL, NULL, &e);
+		netd = netd_open(exec_root, true, NULL, NULL, &e);
 		_exit(netd && netd_pid() == pid ? 0 : 1);
 	}
 	NEED(waitpid(child, &status, 0) == child);

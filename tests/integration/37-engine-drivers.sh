@@ -1,0 +1,154 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The engine with other network drivers than its own relay, by DOCKERD_ROOTLESS_ROOTLESSKIT_NET: out, published ports,
+# networks kept apart, a driver that dies; what is refused; and what stands in where the kernel has no nftables.
+# test: time=100
+. "$(dirname "$0")/lib.sh"
+. "$top/tests/lib/debian.sh"
+
+if [ "$(id -u)" != 0 ]; then
+	skip "the engine's network drivers" "machine: needs root to prepare peers"
+	exit 0
+fi
+at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
+chmod 666 /dev/net/tun
+host=drv-h$$ peer=drv-p$$
+at_exit "ip netns del $host 2>/dev/null; ip netns del $peer 2>/dev/null"
+ip netns add $host && ip netns add $peer
+ip link add drv$$h netns $host type veth peer name drv$$p netns $peer
+ip -n $host addr add 198.51.100.1/24 dev drv$$h && ip -n $peer addr add 198.51.100.2/24 dev drv$$p
+for n in $host $peer; do ip -n $n link set lo up; done
+ip -n $host link set drv$$h up && ip -n $peer link set drv$$p up
+ip -n $host route add default via 198.51.100.2
+user_network=(nsenter "--net=/run/netns/$host")
+cat >"$TEST_TMP/peer.py" <<'END'
+import http.server, socketserver, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"peer {self.client_address[0]}\n".encode())
+    def log_message(self, *a):
+        pass
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+s = socketserver.ThreadingTCPServer(("198.51.100.2", 80), Answer)
+print("ready", flush=True)
+s.serve_forever()
+END
+coproc { exec nsenter "--net=/run/netns/$peer" python3 "$TEST_TMP/peer.py"; }
+at_exit "kill $COPROC_PID 2>/dev/null"
+read -r _ <&"${COPROC[0]}"
+tar=$(image_busybox)
+gvproxy=$(debian_unpack sid gvproxy 2>/dev/null | tail -1)/usr/bin/gvproxy
+mkdir "$TEST_TMP/path"
+[ ! -x "$gvproxy" ] || { cp "$gvproxy" "$TEST_TMP/path/gvproxy"; chmod -R a+rX "$TEST_TMP/path"; }
+
+# The engine reads its environment: one more layer of as_user.
+settings=() kernel=() # kernel: what makes it another one
+as_user() {
+	"${user_network[@]}" "${kernel[@]}" setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups env -i HOME="$test_home" USER="$test_user" \
+		LOGNAME="$test_user" LC_ALL=C TERM=dumb XDG_RUNTIME_DIR="$xdg" DOCKER_HOST="unix://$xdg/docker.sock" \
+		PATH="$TEST_TMP/path:/usr/sbin:/usr/bin:/sbin:/bin" "${settings[@]}" "$@"
+}
+set_net() { # VARIABLE=VALUE...
+	settings=()
+	for v; do settings+=("DOCKERD_ROOTLESS_ROOTLESSKIT_$v"); done
+}
+
+# --- refused ----------------------------------------------------------------------------------------------------
+
+while IFS='|' read -r want vars; do
+	# shellcheck disable=SC2086 # words
+	set_net $vars
+	check_has "refused: $vars" "$want" as_user timeout 4 "$coracle" dockerd-rootless
+done <<'END'
+Unsupported RootlessKit network driver: host|NET=host
+unknown network mode: foo|NET=foo
+exec: "vpnkit": executable file not found in $PATH|NET=vpnkit
+hint: as root: |NET=vpnkit
+unknown port driver: foo|PORT_DRIVER=foo
+port driver requires slirp4netns network|PORT_DRIVER=slirp4netns
+network "pasta" requires port driver "none" or "implicit"|NET=pasta PORT_DRIVER=builtin
+invalid value "many" for flag -mtu|NET=slirp4netns MTU=many
+mtu must be <= 65521, got 70000|MTU=70000
+unsupported slirp4netns-sandbox mode: "foo"|NET=slirp4netns SLIRP4NETNS_SANDBOX=foo
+unsupported slirp4netns-seccomp mode: "foo"|SLIRP4NETNS_SECCOMP=foo
+DISABLE_HOST_LOOPBACK: "maybe" is neither true nor false|DISABLE_HOST_LOOPBACK=maybe
+DETACH_NETNS: "maybe" is neither true nor false|DETACH_NETNS=maybe
+END
+printf '#!/bin/sh\necho "Usage: slirp4netns [OPTION]... PID TAPNAME"\n' >"$TEST_TMP/path/slirp4netns"
+chmod 755 "$TEST_TMP/path/slirp4netns"
+set_net NET=slirp4netns
+check_has "refused: an old slirp4netns" "slirp4netns found but seems older than v0.4.0" as_user timeout 4 "$coracle" dockerd-rootless
+rm "$TEST_TMP/path/slirp4netns"
+
+# --- each driver ------------------------------------------------------------------------------------------------
+
+drivers=(slirp4netns pasta)
+[ ! -x "$TEST_TMP/path/gvproxy" ] || drivers+=(gvisor-tap-vsock)
+# busybox's wget, linked statically, asks glibc for names and falls over it.
+fetch='printf "GET / HTTP/1.0\r\n\r\n" | timeout 4 nc -w 3 "$0" 80 2>/dev/null | tail -n 1 | grep .'
+inside() { as_user nsenter -U --preserve-credentials -m -n -t "$(cat "$xdg/docker.pid")" "$@"; }
+for net in "${drivers[@]}"; do
+	set_net NET=$net MTU=1400
+	engine_start || continue
+	our_docker image inspect bb >/dev/null 2>&1 || our_docker import - bb <"$tar" >/dev/null
+	check_out "$net: a container reaches the peer" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+	check_has "$net: MTU" "mtu 1400" inside ip link show dev tap0
+	our_docker network create other >/dev/null && our_docker network create --internal closed >/dev/null
+	check_out "$net: a second network does, too" "peer 198.51.100.1" our_docker run --rm --network other bb sh -c "$fetch" 198.51.100.2
+	our_docker run -d --name web -p 8086:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
+	check_out "$net: a published port" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://198.51.100.1:8086/
+	address=$(our_docker inspect -f '{{.NetworkSettings.IPAddress}}' web)
+	check_out "$net: on its own network it is reached" "at home" our_docker run --rm bb sh -c "$fetch" "$address"
+	check_fails "$net: from another network it is not" our_docker run --rm --network other bb sh -c "$fetch" "$address"
+	check_fails "$net: an internal network has no way out" our_docker run --rm --network closed --cap-add NET_ADMIN bb sh -c \
+		'ip route add default via $(ip route | sed -n "s/^\([0-9]*\.[0-9]*\.[0-9]*\)\.0.*/\1.1/p") && '"$fetch" 198.51.100.2
+	case $net in gvisor-tap-vsock) program=gvproxy ;; pasta) program=passt ;; *) program=$net ;; esac
+	engine_kill $(pgrep -u "$test_uid" "^$program" | head -1)
+	check_out "$net: killed, the next one takes its place" "peer 198.51.100.1" our_docker run --rm bb sh -c \
+		'for i in $(seq 20); do '"$fetch"' && exit; usleep 200000; done' 198.51.100.2
+	engine_kill "$(cat "$xdg/docker.pid")"
+	as_user curl -s --retry 20 --retry-all-errors --retry-delay 1 --unix-socket "$xdg/docker.sock" http://d/_ping >/dev/null
+	check_out "$net: the next engine keeps it" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+	check_out "$net: a container of before is reached" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 5 http://198.51.100.1:8086/
+	our_docker rm -f web >/dev/null
+	our_docker network rm other closed >/dev/null
+	engine_stop
+	check_fails "$net: it ends with the engine" pgrep -u "$test_uid" "^$program"
+done
+set_net NET=slirp4netns PORT_DRIVER=none
+engine_start
+check_has "PORT_DRIVER=none" "no PortDriver is available" our_docker run --rm -p 8087:80 bb true
+engine_stop
+set_net
+engine_start
+check_out "the relay again, in the namespace that drivers used" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+engine_stop
+
+# --- a kernel without nftables ------------------------------------------------------------------------------------
+
+set_net
+cp "$top/tests/lib/deny.py" "$TEST_TMP/bin/"
+start_without() {
+	kernel=(python3 "$TEST_TMP/bin/deny.py" "socket:16:*:12" EPROTONOSUPPORT)
+	engine_start
+	kernel=()
+}
+start_without
+check_out "no nftables: slirp4netns is the way out" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+check_has "no nftables: docker info says so" "WARNING: Containers' way out is slirp4netns, slower than the relay, which cannot work here:" our_docker info
+our_docker run -d --name web -p 8088:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
+check_out "no nftables: a published port" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://198.51.100.1:8088/
+our_docker rm -f web >/dev/null
+engine_stop
+printf '#!/bin/sh\nexit 1\n' >"$TEST_TMP/path/slirp4netns"
+chmod 755 "$TEST_TMP/path/slirp4netns"
+start_without
+check_has "no nftables, no program: docker info says so" "WARNING: Containers have no way out of their networks:" our_docker info
+check_fails "... and it is so" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+check "... while containers run" our_docker run --rm bb true
+engine_stop
+left=$(our_pids)
+if [ -z "$left" ]; then ok "no process is left"; else not_ok "no process is left" "$left"; fi
