@@ -142,6 +142,7 @@ static int set_masquerade(const char *ifname, struct err *e)
 int driver_forward_here(const char *ifname, const char *gateway, bool masquerade, struct err *e)
 {
 	cleanup_free char *proxy = xasprintf("/proc/sys/net/ipv4/conf/%s/proxy_arp", ifname);
+	cleanup_free char *delay = xasprintf("/proc/sys/net/ipv4/neigh/%s/proxy_delay", ifname);
 	unsigned int index = if_nametoindex(ifname);
 	struct nl nl = NL_INIT;
 	struct inet via;
@@ -158,6 +159,7 @@ int driver_forward_here(const char *ifname, const char *gateway, bool masquerade
 		send_rule(&nl, false, RULE_USUAL, FR_ACT_TO_TBL, ifname, RT_TABLE_MAIN, e) ||
 		send_rule(&nl, false, RULE_OUT, FR_ACT_TO_TBL, NULL, DRIVER_TABLE, e) ||
 		(masquerade && set_masquerade(ifname, e)) || put_sysctl(proxy, masquerade ? "0" : "1", e) ||
+		put_sysctl(delay, "0", e) || /* else up to 0.8 s, for those that know better to answer first: nobody does */
 		put_sysctl("/proc/sys/net/ipv4/conf/all/rp_filter", "0", e) || put_sysctl("/proc/sys/net/ipv4/ip_forward", "1", e);
 	nl_close(&nl);
 	return rc ? -1 : 0;

@@ -3,7 +3,7 @@
 #
 # The engine with other network drivers than its own relay, by DOCKERD_ROOTLESS_ROOTLESSKIT_NET: out, published ports,
 # networks kept apart, a driver that dies; what is refused; and what stands in where the kernel has no nftables.
-# test: time=100
+# test: time=200
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
 
@@ -88,7 +88,7 @@ rm "$TEST_TMP/path/slirp4netns"
 drivers=(slirp4netns pasta)
 [ ! -x "$TEST_TMP/path/gvproxy" ] || drivers+=(gvisor-tap-vsock)
 # busybox's wget, linked statically, asks glibc for names and falls over it.
-fetch='printf "GET / HTTP/1.0\r\n\r\n" | timeout 4 nc -w 3 "$0" 80 2>/dev/null | tail -n 1 | grep .'
+fetch='{ (printf "GET / HTTP/1.0\r\n\r\n"; sleep 2) | timeout 4 nc "$0" 80 | grep -m 1 -E "^peer|^at home"; } 2>/dev/null'
 inside() { as_user nsenter -U --preserve-credentials -m -n -t "$(cat "$xdg/docker.pid")" "$@"; }
 for net in "${drivers[@]}"; do
 	set_net NET=$net MTU=1400
