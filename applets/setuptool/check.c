@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -246,6 +247,18 @@ static void check_delegation(const struct setup *s, struct lacks *l)
 	}
 }
 
+/* Does somebody listen at a socket?  Its file alone may be left over. */
+static bool answers(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return false;
+	strcpy(sa.sun_path, path);
+	return fd >= 0 && !connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+}
+
 static void check_systemd(const struct setup *s, struct lacks *l)
 {
 	cleanup_free char *linger = xasprintf("/var/lib/systemd/linger/%s", s->user.name);
@@ -259,7 +272,7 @@ static void check_systemd(const struct setup *s, struct lacks *l)
 	}
 	if (!s->systemd)
 		return;
-	if (access(bus, F_OK))
+	if (!answers(bus))
 		lack(l, false, "dbus", "Install the D-Bus of user sessions, and start it as this user: systemctl --user enable --now dbus",
 			"%s", host_install_command(HOST_DBUS_SESSION));
 	check_delegation(s, l);

@@ -44,7 +44,7 @@ def run(ask):
     argv = ask["argv"]
     env = [f"--setenv={k}={v}" for k, v in ask.get("env", {}).items()]
     if ask.get("user"):
-        argv = LOGIN + ["--uid", ask["user"]] + env + ["--"] + argv
+        argv = LOGIN + ["--uid", ask["user"]] + env + ["--"] + [a.replace("$", "$$") for a in argv]  # systemd expands ${...}
     try:
         p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              cwd="/root", env={**os.environ, "HOME": "/root", "LC_ALL": "C"})
