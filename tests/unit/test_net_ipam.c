@@ -134,6 +134,8 @@ TEST(the_lowest_free_one)
 	CHECK_STR(take(&p), "10.0.0.3");
 	CHECK_STR(take(&p), "10.0.0.6");
 	CHECK_STR(take(&p), "no available IPv4 addresses on this network's address pools");
+	CHECK_INT(take_this(&p, "10.0.0.0"), -1); /* the network's and broadcast addresses are nobody's */
+	CHECK_INT(take_this(&p, "10.0.0.7"), -1);
 	give_back(&p, "10.0.0.1");
 	CHECK_STR(take(&p), "10.0.0.1");
 	ipam_release(&p);
