@@ -88,7 +88,6 @@ check "it starts" systemctl --user restart docker
 check "-p 80:80" docker run -d --name web --restart always -p 80:80 busybox httpd -f -h /etc -p 80
 check_has "it answers" root:x:0 curl -fsS http://127.0.0.1/passwd
 check_has "the capability is not the container's" "CapEff:	0000000000000000" docker run --rm --user 1 busybox grep CapEff /proc/self/status
-check_has "the client has none of it" "CapEff:	0000000000000000" sh -c 'docker events & sleep 1; grep CapEff /proc/$!/status; kill $!'
 END
 
 # --- a reboot -----------------------------------------------------------------------------------
@@ -123,7 +122,7 @@ case $out in *"no space left on device"*) ok "R61: the message" ;; *) not_ok "R6
 case $out in *"user.max_user_namespaces"*) ok "R61: the sysctl" ;; *) not_ok "R61: the sysctl" "$out" ;; esac
 check_has "R61: the setup tool" "user.max_user_namespaces = 28633" setup check
 END
-lacking 'sysctl -w net.ipv4.ping_group_range="1 0"; mkdir -p /home/idle/bin; cp /payload/coracle /home/idle/bin/; /home/idle/bin/coracle --install /home/idle/bin; chown -R idle: /home/idle; touch /run/systemd/system/keep' \
+lacking 'sysctl -w net.ipv4.ping_group_range="1 0"; mkdir -p /home/idle/bin; cp /payload/coracle /home/idle/bin/; /home/idle/bin/coracle --install /home/idle/bin; chown -R idle: /home/idle' \
 	'true' idle "R62, R65 and what is recommended: a user who has nothing" <<'END'
 check_has "R62: the message" '[rootlesskit:parent] error: failed to setup UID/GID map: failed to compute uid/gid map: No subuid ranges found for user 1001 ("idle")' \
 	env DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--subid-source=static dockerd-rootless.sh
