@@ -96,6 +96,7 @@ mkfifo "$TEST_TMP/flows-go"
 exec {flows_out}< <(load flows 7000 10000 <"$TEST_TMP/flows-go" 2>&1)
 exec {flows_in}>"$TEST_TMP/flows-go"
 read -rt 120 -u "$flows_out" line
+[ "$line" = "10000 connections" ] || { echo "relay: 10 000 connections: ${line:-nothing in two minutes}" >&2; exit 1; }
 echo "netd with $line: $(kb VmRSS) kB resident (goal: at most 65536)"
 rss=$(kb VmRSS)
 echo >&"$flows_in"; read -rt 120 -u "$flows_out" line; echo >&"$flows_in"; read -rt 120 -u "$flows_out" line
