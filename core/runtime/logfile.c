@@ -9,10 +9,15 @@
  *   piece of output costs one write(2).
  *
  *   With a maximum size a file that has reached it is renamed to .1 (.1 to .2, ... up to one less than
- *   the number of files) before the next entry; where one is to be kept it is emptied.  With
- *   compression .1 becomes .1.gz, in a thread, so that the container can write on; the next rotation
- *   waits for it.  A crash leaves .1, perhaps with a .1.gz that is whole, and perhaps a .1.gz.tmp
- *   that the next one overwrites: who reads takes .1 where there is one.
+ *   the number of files) before the next entry; where one is to be kept it is emptied.
+ *
+ *   With compression .N becomes .N.gz, in a thread of low priority.  Output never waits for it: a
+ *   rotation moves the file that the thread is at along with the others, and tells the thread its new
+ *   number; what moves off the end is given up half-way.  So a container that prints faster than
+ *   zlib compresses has some of its files plain for a while, never more of them than are kept.
+ *   Names change under the lock only.  A crash leaves .N, perhaps with a .N.gz that is whole, and
+ *   perhaps a .gz.tmp that the next one overwrites: who reads takes .N where there is one, and
+ *   whoever opens the log next compresses what is left.
  */
 #include "runtime/logfile.h"
 #include "base/clock.h"
@@ -22,6 +27,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -31,6 +37,8 @@
 #define ESCAPE_MAX 6 /* bytes that one may need: "\u0000" */
 #define COMPRESS_STACK (64 << 10)
 #define COMPRESS_PIECE 16384
+#define COMPRESS_NICE 10 /* behind whoever prints and reads */
+#define COMPRESS_PATIENCE_MS 200 /* at the end of a container */
 #define COMPRESS_LEVEL 1 /* text shrinks to a tenth with any; the container's CPU time is not ours */
 #define GZIP_OS_UNIX 3
 #define COMPRESS_WINDOW (15 + 16) /* 32 KiB, gzip framing */
@@ -169,8 +177,9 @@ static int open_file(struct logfile *l, int flags)
 /* --- compressing --------------------------------------------------------------------------------- */
 
 /* Compress what is in @in to @out, and free z's memory.  The name in its header is what it was, so
- * that a reader who has that open finds out where it is now (engine/log_files.c). */
-static int deflate_all(int in, int out, z_stream *z)
+ * that a reader who has that open finds out where it is now (engine/log_files.c).
+ * -1: it failed, or the file is not wanted any more. */
+static int deflate_all(struct logfile *l, int in, int out, z_stream *z)
 {
 	unsigned char from[COMPRESS_PIECE], to[COMPRESS_PIECE], name[48];
 	gz_header head = { .name = name, .os = GZIP_OS_UNIX };
@@ -181,7 +190,7 @@ static int deflate_all(int in, int out, z_stream *z)
 	snprintf((char *)name, sizeof(name), "%llu-%lld", (unsigned long long)st.st_ino,
 		(long long)(st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec));
 	rc = deflateSetHeader(z, &head);
-	while (rc == Z_OK) {
+	while (rc == Z_OK && atomic_load(&l->packing)) {
 		if (!z->avail_in && flag == Z_NO_FLUSH) {
 			ssize_t n = fd_read_full(in, from, sizeof(from));
 
@@ -201,40 +210,110 @@ static int deflate_all(int in, int out, z_stream *z)
 	return rc == Z_STREAM_END ? 0 : -1;
 }
 
-/* PATH.1 to PATH.1.gz.  If that fails PATH.1 stays, which is no loss but of space. */
+static char *numbered(const struct logfile *l, unsigned int number, const char *suffix)
+{
+	return xasprintf("%s.%u%s", l->path, number, suffix);
+}
+
+/* The newest rotated file that is not compressed yet, opened; @number is 0 if there is none. */
+static int open_plain(const struct logfile *l, unsigned int *number)
+{
+	for (*number = 1; *number < l->files; ++*number) {
+		cleanup_free char *plain = numbered(l, *number, "");
+		int fd = open(plain, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT)
+			break;
+	}
+	*number = 0;
+	return -1;
+}
+
+/* One file, with the lock held, which is free while it is read.  False: there is none, or it failed,
+ * and the plain file stays, which is no loss but of space. */
+static bool compress_one(struct logfile *l)
+{
+	cleanup_free char *half = xasprintf("%s.gz.tmp", l->path);
+	cleanup_close int in = -1, out = -1;
+	z_stream z = { .zalloc = Z_NULL };
+	unsigned int number;
+	bool done = false, whole = false;
+
+	in = open_plain(l, &number);
+	if (in < 0)
+		return false;
+	atomic_store(&l->packing, number);
+	pthread_mutex_unlock(&l->lock);
+	out = open(half, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (out >= 0 && deflateInit2(&z, COMPRESS_LEVEL, Z_DEFLATED, COMPRESS_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK)
+		whole = !deflate_all(l, in, out, &z);
+	pthread_mutex_lock(&l->lock);
+	number = atomic_exchange(&l->packing, 0);
+	if (whole && number) {
+		cleanup_free char *plain = numbered(l, number, ""), *packed = numbered(l, number, ".gz");
+
+		done = !rename(half, packed) && !unlink(plain);
+	}
+	if (!done)
+		unlink(half);
+	return done || !number;
+}
+
 static void *compress_thread(void *arg)
 {
-	const char *path = arg;
-	cleanup_free char *old = xasprintf("%s.1", path), *packed = xasprintf("%s.1.gz", path);
-	cleanup_free char *half = xasprintf("%s.tmp", packed);
-	cleanup_close int in = open(old, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	cleanup_close int out = open(half, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	z_stream z = { .zalloc = Z_NULL };
+	struct logfile *l = arg;
 
-	if (in >= 0 && out >= 0 &&
-		deflateInit2(&z, COMPRESS_LEVEL, Z_DEFLATED, COMPRESS_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
-		!deflate_all(in, out, &z) && !rename(half, packed))
-		unlink(old);
-	else
-		unlink(half);
+	setpriority(PRIO_PROCESS, 0, COMPRESS_NICE); /* Linux: of this thread alone */
+	pthread_mutex_lock(&l->lock);
+	while (!l->closing && compress_one(l))
+		;
+	l->compressing = false;
+	pthread_cond_signal(&l->idle);
+	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
 
+/* Have all that is plain compressed, but the current one. */
 static void compress_begin(struct logfile *l)
 {
 	pthread_attr_t attr;
+	bool busy;
 
+	pthread_mutex_lock(&l->lock);
+	busy = l->compressing;
+	l->compressing = true;
+	pthread_mutex_unlock(&l->lock);
+	if (busy)
+		return; /* it looks for the next one when it has done this */
+	if (l->joinable)
+		pthread_join(l->compressor, NULL);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, COMPRESS_STACK);
-	l->compressing = !pthread_create(&l->compressor, &attr, compress_thread, l->path);
+	l->joinable = !pthread_create(&l->compressor, &attr, compress_thread, l);
 	pthread_attr_destroy(&attr);
+	if (!l->joinable)
+		l->compressing = false;
 }
 
-static void compress_wait(struct logfile *l)
+/* What was rotated is compressed by the end, unless it is so much that others would wait for the
+ * container's exit: that is left to whoever opens the log next. */
+static void compress_end(struct logfile *l)
 {
-	if (l->compressing)
-		pthread_join(l->compressor, NULL);
-	l->compressing = false;
+	int64_t end = clock_mono_ns() + COMPRESS_PATIENCE_MS * NS_PER_MS;
+	struct timespec until = { .tv_sec = end / NS_PER_S, .tv_nsec = end % NS_PER_S };
+
+	if (!l->joinable)
+		return;
+	pthread_mutex_lock(&l->lock);
+	while (l->compressing && !pthread_cond_timedwait(&l->idle, &l->lock, &until))
+		;
+	l->closing = true;
+	atomic_store(&l->packing, 0);
+	pthread_mutex_unlock(&l->lock);
+	pthread_join(l->compressor, NULL);
+	l->joinable = l->closing = false;
 }
 
 /* --- rotating -------------------------------------------------------------------------------------- */
@@ -258,11 +337,20 @@ static void drop_oldest(const struct logfile *l)
 	unlink(packed);
 }
 
+/* Files of numbers from @from on have moved: so has the compressor's, perhaps off the end. */
+static void move_packing(struct logfile *l, unsigned int from)
+{
+	unsigned int number = atomic_load(&l->packing);
+
+	if (number && number >= from)
+		atomic_store(&l->packing, number + 1 < l->files ? number + 1 : 0);
+}
+
 static void rotate(struct logfile *l)
 {
 	unsigned int i;
 
-	compress_wait(l);
+	pthread_mutex_lock(&l->lock);
 	fd_close(&l->fd);
 	if (l->files > 1)
 		drop_oldest(l);
@@ -270,7 +358,9 @@ static void rotate(struct logfile *l)
 		if ((i > 1 && move(l->path, i - 1, ".gz")) || move(l->path, i - 1, ""))
 			break;
 	}
+	move_packing(l, i);
 	open_file(l, O_TRUNC);
+	pthread_mutex_unlock(&l->lock);
 	if (l->compress && l->files > 1)
 		compress_begin(l);
 }
@@ -320,7 +410,13 @@ void logfile_add(struct logfile *l, const struct log_entry *line)
 
 void logfile_init(struct logfile *l)
 {
-	*l = (struct logfile){ .fd = -1, .out = BUF_INIT, .tail = BUF_INIT };
+	pthread_condattr_t attr;
+
+	*l = (struct logfile){ .fd = -1, .out = BUF_INIT, .tail = BUF_INIT, .lock = PTHREAD_MUTEX_INITIALIZER };
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->idle, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 int logfile_open(struct logfile *l, const json_t *file, struct err *e)
@@ -343,13 +439,15 @@ int logfile_open(struct logfile *l, const json_t *file, struct err *e)
 	}
 	if (open_file(l, 0))
 		return err_set(e, errno, "opening the log %s", l->path);
+	if (l->compress && l->files > 1)
+		compress_begin(l); /* what a crash left */
 	return 0;
 }
 
 void logfile_close(struct logfile *l)
 {
 	logfile_flush(l);
-	compress_wait(l);
+	compress_end(l);
 	buf_release(&l->out);
 	buf_release(&l->tail);
 	fd_close(&l->fd);

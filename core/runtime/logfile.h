@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum { STREAM_STDOUT, STREAM_STDERR, STREAMS };
@@ -35,8 +36,13 @@ struct logfile {
 	struct buf tail;	  /* end of the entries of that time and stream */
 	int64_t tail_time;
 	int tail_stream;
-	pthread_t compressor; /* at work on the file before the current one */
-	bool compressing;
+	pthread_t compressor; /* of rotated files; joinable says if there is or was one */
+	bool joinable;
+	pthread_mutex_t lock;	 /* of the files' names while there is a compressor, and of: */
+	bool compressing;	 /* it is at work, and will look for a next one */
+	bool closing;		 /* it ends */
+	pthread_cond_t idle;	 /* compressing became false */
+	_Atomic unsigned int packing; /* number of that, 0: none, or nobody wants it */
 };
 
 void logfile_init(struct logfile *l);
