@@ -4,8 +4,9 @@
 
 The engine at SOCKET (its supervisor is ENGINE_PID) has an image "busybox", and so has the one at
 PEER_SOCKET, which is measured in the same run: ratios are printed. BENCH_MANY is how many containers
-"many" is (500; the peer gets none of them), BENCH_MB how much comes through a stream (300).
-BENCH_PARTS picks some of exec, twenty, many, streams, copies.
+"many" is (500; the peer gets none of them), BENCH_MB how much comes through a stream (300),
+BENCH_TAIL_MB how large the log is whose end is read (1000).
+BENCH_PARTS picks some of exec, twenty, many, streams, tail, copies.
 
 Behind the table each figure is a line of its own for programs: name value unit peer peer_value ratio goal,
 words without blanks, "-" for what there is not.
@@ -16,7 +17,8 @@ coracle, sock, supervisor = sys.argv[1], sys.argv[2], int(sys.argv[3])
 peer = sys.argv[4] if len(sys.argv) > 4 and sys.argv[4] else None
 MANY = int(os.environ.get("BENCH_MANY", "500"))
 MB = int(os.environ.get("BENCH_MB", "300"))
-PARTS = os.environ.get("BENCH_PARTS", "exec twenty many streams copies").split()
+TAIL_MB = int(os.environ.get("BENCH_TAIL_MB", "1000"))
+PARTS = os.environ.get("BENCH_PARTS", "exec twenty many streams tail copies").split()
 stock = os.environ.get("DOCKER_CLI") or shutil.which("docker")
 none = ["--network", "none"]
 
@@ -280,6 +282,39 @@ def bench_streams():
         row("attached stdout, log driver %s" % driver, live, theirs, "MB/s", ">= 300 MB/s", faster=False)
         if log:
             row("docker logs, log driver %s" % driver, log, their_log, "MB/s", ">= 300 MB/s", faster=False)
+
+
+# --- the end of a long log -------------------------------------------------------------------------------
+
+LINE = "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"
+ENTRY = len('{"log":"\\n","stream":"stdout","time":"2026-01-02T03:04:05.123456789Z"}\n') + len(LINE)
+
+
+def tail(host):
+    """ms that the last 100 lines of a json-file log of TAIL_MB take, by the API."""
+    n = TAIL_MB * 1000000 // ENTRY
+    c = create(host, Cmd=["sh", "-c", "yes %s | head -n %d; echo the end" % (LINE, n)],
+               HostConfig={"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {}}})
+    start(host, c)
+    api(host, "POST", "/containers/%s/wait" % c)
+    times = []
+    for _ in range(11):
+        begin = time.perf_counter()
+        e = Engine(host)
+        e.request("GET", "/containers/%s/logs?stdout=1&tail=100" % c)
+        text = e.getresponse().read()
+        e.close()
+        times.append((time.perf_counter() - begin) * 1000)
+        if text.count(b"\n") < 100 or b"the end" not in text:
+            sys.exit("the tail of the log is %r" % text[-300:])
+    remove(host, c)
+    return statistics.median(times)
+
+
+def bench_tail():
+    ours = tail(sock)
+    theirs = tail(peer) if peer else None
+    row("docker logs --tail 100 of a json-file log of %d MB" % TAIL_MB, ours, theirs, goal="milliseconds")
 
 
 # --- copies ----------------------------------------------------------------------------------------------
