@@ -476,14 +476,16 @@ void http_empty(struct http *h, int status)
 	http_text(h, status, NULL, "", 0);
 }
 
-/* A stream has begun: progress streams end in an object that tells, others just end. */
+/* A stream has begun: progress streams end in an object that tells, others just end.  What the user
+ * can do is said behind the error: much that goes wrong there (ids, rate limits) lies in his hands. */
 static void fail_stream(struct http *h, const struct err *e)
 {
+	cleanup_free char *said = *e->hint ? xasprintf("%s (%s)", e->msg, e->hint) : xstrdup(e->msg);
 	cleanup_json json_t *j = json_object(), *detail = json_object();
 
-	json_set_str(detail, "message", e->msg);
+	json_set_str(detail, "message", said);
 	json_object_set(j, "errorDetail", detail);
-	json_set_str(j, "error", e->msg);
+	json_set_str(j, "error", said);
 	http_stream_json(h, j, "\r\n");
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -253,12 +254,18 @@ void registry_cancel(struct registry *r)
 		eventfd_write(r->cancel_fd, 1);
 }
 
+/* What the file system said, or lchown() of an id that is not mapped. */
+static bool is_ours(int code)
+{
+	return code == ENOSPC || code == EDQUOT || code == EROFS || code == EMFILE || code == EINVAL;
+}
+
 int registry_name_in(const char *host, struct err *e)
 {
 	size_t n = e ? strlen(e->msg) : 0;
 
 	/* Behind it, as people search for the words they are used to. */
-	if (e && e->kind == ERR_FAILED && !strstr(e->msg, host))
+	if (e && e->kind == ERR_FAILED && !is_ours(e->code) && !strstr(e->msg, host))
 		snprintf(e->msg + n, sizeof(e->msg) - n, " (registry %s)", host);
 	return -1;
 }

@@ -44,7 +44,8 @@ void registry_close(struct registry *r);
 /* Make all that is under way in other threads fail soon. Any thread. */
 void registry_cancel(struct registry *r);
 /* Put the registry's name behind a message that lacks it, if it tells of trouble on the way: what a
- * registry refuses or does not have is said in words that name the image. -1. */
+ * registry refuses or does not have is said in words that name the image, and a full disk or unmapped
+ * ids here are not its fault. -1. */
 int registry_name_in(const char *host, struct err *e);
 
 /**

@@ -56,7 +56,7 @@ static int chown_failed(struct unpacker *u, const struct tar_entry *en, struct e
 	u->r->bad_id = true;
 	u->r->bad_uid = owner(u, en);
 	u->r->bad_gid = group(u, en);
-	err_set(e, 0, "failed to Lchown \"%s\" for UID %u, GID %u: lchown %s: invalid argument",
+	err_set(e, 0, "failed to Lchown \"/%s\" for UID %u, GID %u: lchown /%s: invalid argument",
 		u->name.p, u->r->bad_uid, u->r->bad_gid, u->name.p);
 	e->code = EINVAL;
 	return -1;

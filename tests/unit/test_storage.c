@@ -534,7 +534,7 @@ TEST_DRIVERS(bad_archives)
 		buf_reset(&a);
 		ITEM(&a, .name = "f", .uid = 200000);
 		CHECK_INT(unpack(f, &a, 0, &d, &e), -1);
-		CHECK(strstr(e.msg, "failed to Lchown \"f\" for UID 200000"));
+		CHECK(strstr(e.msg, "failed to Lchown \"/f\" for UID 200000"));
 		CHECK_INT(e.code, EINVAL);
 		CHECK(strstr(e.hint, "needs uid 200000, only 0 to 65535 are mapped"));
 		CHECK(strstr(e.hint, "/etc/subuid"));

@@ -825,7 +825,7 @@ TEST_USERNS(unpack_owners)
 	buf_reset(&a);
 	ITEM(&a, .name = "g", .uid = 100000, .gid = 5);
 	CHECK_INT(unpack_to(root, &a, TAR_WH_OVERLAY, &r, &e), -1);
-	CHECK_STR(e.msg, "failed to Lchown \"g\" for UID 100000, GID 5: lchown g: invalid argument");
+	CHECK_STR(e.msg, "failed to Lchown \"/g\" for UID 100000, GID 5: lchown /g: invalid argument");
 	CHECK(r.bad_id && r.bad_uid == 100000);
 	buf_release(&a);
 	buf_release(&pax);
