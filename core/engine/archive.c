@@ -90,6 +90,22 @@ static json_t *view_mounts(struct engine *en, struct container *c)
 	return list;
 }
 
+/* An export has the files that are mounted over as the real engine's has them: empty, whatever the image put
+ * there. */
+static json_t *view_emptied(struct engine *en)
+{
+	static const char *const files[] = {".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf"};
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		cleanup_free char *path = store_init_file(&en->store, files[i]);
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "source", path, "destination", files[i], "covers", 1));
+	}
+	return list;
+}
+
 /* Where each mount point is and whether it may be written, as `docker cp` asks. */
 static json_t *volume_rights(const struct container *c)
 {
@@ -123,8 +139,7 @@ static json_t *view_of(struct archive_job *job, bool with_mounts, struct err *e)
 	if (pid)
 		json_set_new(view, "join",
 			json_pack("{s:i, s:I}", "pid", (int)pid, "start_time", (json_int_t)start_time));
-	if (with_mounts)
-		json_set_new(view, "mounts", view_mounts(job->en, c));
+	json_set_new(view, "mounts", with_mounts ? view_mounts(job->en, c) : view_emptied(job->en));
 	return view;
 }
 

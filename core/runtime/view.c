@@ -73,6 +73,15 @@ static int open_source(const json_t *m)
 	return fd_steal(&fd);
 }
 
+/* A regular file at @destination, no link; -1 if there is something else or nothing. */
+static int open_covered(int rootfd, const char *destination)
+{
+	cleanup_close int fd = fs_open_in_root(rootfd, destination, O_PATH | O_NOFOLLOW, 0);
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? fd_steal(&fd) : -1;
+}
+
 static int mount_one(int rootfd, const json_t *m, struct err *e)
 {
 	const char *destination = json_str(m, "destination", "");
@@ -86,7 +95,13 @@ static int mount_one(int rootfd, const json_t *m, struct err *e)
 	tree = mnt_clone_tree(source, "", recursive);
 	if (tree < 0 || fstat(source, &st))
 		return err_set(e, errno, "copying the mount of %s", json_str(m, "source", ""));
-	at = mountpoint_open(rootfd, destination, S_ISDIR(st.st_mode), &made);
+	if (json_bool(m, "covers", false)) {
+		at = open_covered(rootfd, destination);
+		if (at < 0)
+			return 0;
+	} else {
+		at = mountpoint_open(rootfd, destination, S_ISDIR(st.st_mode), &made);
+	}
 	if (at < 0 || mountattr_attach(tree, at, recursive, &attr))
 		return err_set(e, errno, "mounting %s", destination);
 	return 0;

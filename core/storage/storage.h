@@ -60,6 +60,8 @@ void store_discard_drafts(const struct store *s, const char *prefix);
  * the engine, before it starts a worker. */
 int store_clean(struct store *s, struct err *e);
 const char *store_driver_name(const struct store *s);
+/* Where an empty file lies as containers have it at @name ("etc/hosts"): see init_layer.c.  To free(). */
+char *store_init_file(const struct store *s, const char *name);
 /* Pairs for `docker info` ("Backing Filesystem", "Native Overlay Diff", …): [[name, value], …]. */
 json_t *store_status(const struct store *s);
 

@@ -331,6 +331,11 @@ static int make_init_layer(struct store *s, struct err *e)
 	return rc;
 }
 
+char *store_init_file(const struct store *s, const char *name)
+{
+	return xasprintf("%s/%s/init/%s", s->root, s->driver->name, name);
+}
+
 static int open_driver(struct store *s, struct err *e)
 {
 	const char *name = s->driver->name;

@@ -86,9 +86,19 @@ check_out "commit of no change has no new layer" "$(docker image inspect -f '{{l
 check_has "commit: a bad instruction" "FROB is not a valid change command" docker commit -c 'FROB x' same
 as_user bash -c "cd $work && $ours export -o exported.tar changed" && docker import "$work/exported.tar" again >/dev/null
 check_out "export and import: the files" new docker run --rm again cat /new
+named=$TEST_TMP/named
+mkdir -p "$named/etc"
+for f in hostname hosts; do echo "$f of the image" >"$named/etc/$f"; done
+ln -s /proc/elsewhere "$named/etc/resolv.conf"
+tar -C "$named" --owner=7 --group=7 --mode=600 -c etc | docker import - named:1 >/dev/null
+docker create --name named named:1 x >/dev/null
+check_out "export: what is mounted over is empty, whatever the image has" \
+	"-rwxr-xr-x 0/0 0 etc/hostname,-rwxr-xr-x 0/0 0 etc/hosts," \
+	bash -c "DOCKER_HOST=unix://$xdg/docker.sock $ours export named | tar tv --numeric-owner | awk '/etc\/h/ { print \$1, \$2, \$3, \$6 }' | sort -k4 | tr '\n' ','"
+check_out "export leaves no trace in the container" "" docker diff named
 check_out "export: no volumes, no /proc" "0" bash -c "tar -tf $work/exported.tar | grep -c '^proc/.'"
 
 # --- nothing is left ---------------------------------------------------------------------------------------
-docker rm -f one sealed later user changed same >/dev/null
+docker rm -f one sealed later user changed same named >/dev/null
 check_out "no process of it is left" "" pgrep -u "$test_uid" -f ':archive'
 engine_stop
