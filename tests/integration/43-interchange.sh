@@ -4,7 +4,9 @@
 # Images of others here, and ours there: five images (a debootstrapped Debian, hard links and attributes, deletions,
 # a commit, zstd layers) go through a registry, from skopeo to our engine and back, and each tree is compared
 # with what umoci unpacks, file by file.  With PEER_SOCKET, a real engine's socket, images
-# are also saved there and loaded here and the other way round, and what both export is compared.  Also: the registry as a caching mirror.
+# are also saved there and loaded here and the other way round, and what both export is compared; with
+# PEER_REGISTRY, a plain registry that it and we reach, pushed and pulled too.  Also: ids that are not
+# mapped, a full disk, a quota, the registry as a caching mirror.
 # test: together time=280
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registry.sh"
@@ -28,7 +30,8 @@ ln -s d/file soft
 ln -s /nowhere "$(printf 'n%.0s' $(seq 180))"
 mkfifo -m 622 fifo
 mkdir -m 1777 sticky
-mkdir -p deep/{1..9} "opaque/old"
+mkdir -p deep/{1..9} "opaque/old" etc
+echo of-the-image >etc/hostname
 truncate -s 3M sparse && printf x | dd of=sparse bs=1 seek=1048576 conv=notrunc status=none
 cp /bin/true program && chmod 6755 program && setcap cap_net_bind_service=ep program
 chmod 6755 d/file
@@ -109,31 +112,113 @@ if [ -n "${PEER_SOCKET:-}" ]; then
 fi
 engine_stop
 
+# --- a registry that both reach ----------------------------------------------------------------------------
+# PEER_REGISTRY=HOST:PORT: what the real engine pushed is pulled here, and the other way round.
+if [ -n "${PEER_SOCKET:-}" ] && [ -n "${PEER_REGISTRY:-}" ]; then
+	echo "{\"insecure-registries\": [\"$PEER_REGISTRY\"]}" | as_user sh -c "cat >'$test_home/.config/docker/daemon.json'"
+	engine_start || exit 1
+	unique=interchange-$(date +%s)-$$ # its layers may be there from other runs, its names not
+	same_exports() { # NAME REF
+		peer create --name coracle-tree "$2" x >/dev/null
+		peer export coracle-tree >"$TEST_TMP/peer.tar"
+		peer rm coracle-tree >/dev/null
+		docker create --name tree "$2" x >/dev/null
+		as_user sh -c "'$docker_cli' export tree >'$test_home/tree.tar'"
+		docker rm tree >/dev/null
+		check "$1" python3 "$compare" "$TEST_TMP/peer.tar" "$test_home/tree.tar"
+	}
+	for i in links deletions debian zstd; do
+		shared=$PEER_REGISTRY/$unique/$i
+		copy --all "docker://$reg/$i:1" "docker://$shared:1" || not_ok "shared: $i" "skopeo"
+		for from in peer docker; do
+			to=docker
+			[ "$from" = docker ] && to=peer
+			said="$from pushed, $to pulls: $i"
+			"$from" pull -q "$shared:1" >/dev/null
+			"$from" tag "$shared:1" "$shared:$from"
+			check "$said: push" "$from" push -q "$shared:$from"
+			id=$("$from" image inspect -f '{{.Id}}' "$shared:$from")
+			"$from" rmi -f "$id" >/dev/null 2>&1
+			check "$said: pull" "$to" pull -q "$shared:$from"
+			check_out "$said: the same image" "$id" "$to" image inspect -f '{{.Id}}' "$shared:$from"
+			"$from" pull -q "$shared:$from" >/dev/null
+			same_exports "$said: the same tree" "$shared:$from"
+			for e in peer docker; do "$e" rmi -f "$id" >/dev/null 2>&1; done
+		done
+	done
+	# A commit made there and one made here.
+	for from in peer docker; do
+		to=docker
+		[ "$from" = docker ] && to=peer
+		shared=$PEER_REGISTRY/$unique/commit-$from:1
+		"$from" pull -q "$PEER_REGISTRY/$unique/links:1" >/dev/null
+		"$from" run --name cc --network none "$PEER_REGISTRY/$unique/links:1" x >/dev/null 2>&1
+		"$from" cp "$top/README.md" cc:/deep/readme
+		"$from" commit cc "$shared" >/dev/null
+		"$from" rm cc >/dev/null
+		check "$from commits and pushes" "$from" push -q "$shared"
+		check "$to pulls the commit" "$to" pull -q "$shared"
+		same_exports "the commit of $from: the same tree" "$shared"
+		for e in peer docker; do "$e" rmi -f "$shared" "$PEER_REGISTRY/$unique/links:1" >/dev/null 2>&1; done
+	done
+	engine_stop
+	as_user rm "$test_home/.config/docker/daemon.json"
+fi
+
+# --- ids that are not mapped ------------------------------------------------------------------------------------
+mkdir -p "$work/ids/srv"
+echo x >"$work/ids/srv/far"
+chown 70001:70002 "$work/ids/srv/far"
+tar -C "$work/ids" --numeric-owner -cf "$TEST_TMP/ids.tar" .
+make_image ids "$TEST_TMP/ids.tar"
+engine_start || exit 1
+said=$(docker pull "$reg/ids:1" 2>&1)
+check_has "an id that is not mapped: named" 'failed to Lchown "/srv/far" for UID 70001, GID 70002' echo "$said"
+check_has "an id that is not mapped: what is needed and what there is" "the image needs uid 70001, only 0 to 65536 are mapped here" echo "$said"
+check "an id that is not mapped: the line to add" grep -qE "add the line '$test_user:[0-9]+:65536' to /etc/subuid" <(echo "$said")
+check_fails "an id that is not mapped: the registry is not at fault" grep -q "(registry" <(echo "$said")
+check_fails "an id that is not mapped: no image" docker image inspect "$reg/ids:1"
+engine_stop
+
 # --- a full disk ---------------------------------------------------------------------------------------------------
+full() { # WHAT DATA-ROOT ERROR FLAG...
+	local data=$2 said
+	engine_start --data-root "$2" "${@:4}" || return
+	said=$(docker pull "$reg/debian:1" 2>&1)
+	check_has "$1: a pull says so" "$3" echo "$said"
+	check_fails "$1: the registry is not at fault" grep -q "(registry" <(echo "$said")
+	check_out "$1: no image" "" docker images -q
+	check_out "$1: nothing half-made" "0 0" half_made
+	check_has "$1: a load says so" "$3" docker load -q -i "$test_home/debian.tar"
+	check_out "$1: nothing half-made of that" "0 0" half_made
+	check "$1: what fits can be pulled" docker pull -q "$reg/links:1"
+	engine_stop
+}
+half_made() { echo $(ls "$data/tmp" | wc -l) $(ls "$data/overlay2/layers" | wc -l); }
+copy "docker://$reg/debian:1" "docker-archive:$TEST_TMP/debian-save.tar:debian:1"
+cat "$TEST_TMP/debian-save.tar" >"$test_home/debian.tar"
+chmod 644 "$test_home/debian.tar"
 small=$TEST_TMP/small
 mkdir "$small"
 truncate -s 80M "$small.img"
 if mkfs.ext4 -q "$small.img" 2>/dev/null && mount -o loop "$small.img" "$small" 2>/dev/null; then
 	at_exit "umount -l '$small' 2>/dev/null"
 	chmod 1777 "$small"
-	full() { # WHAT ERROR
-		check_has "$1: a pull says so" "$2" docker pull "$reg/debian:1"
-		check_out "$1: no image" "" docker images -q
-		check_out "$1: nothing half-made" "0 0" sh -c "echo \$(ls '$small/data/tmp' | wc -l) \$(ls '$small/data/overlay2/layers' | wc -l)"
-		check_has "$1: a load says so" "$2" docker load -q -i "$test_home/debian.tar"
-		check_out "$1: nothing half-made of that" "0 0" sh -c "echo \$(ls '$small/data/tmp' | wc -l) \$(ls '$small/data/overlay2/layers' | wc -l)"
-		check "$1: what fits can be pulled" docker pull -q "$reg/links:1"
-		docker rmi "$reg/links:1" >/dev/null
-	}
-	copy "docker://$reg/debian:1" "docker-archive:$TEST_TMP/debian-save.tar:debian:1"
-	cat "$TEST_TMP/debian-save.tar" >"$test_home/debian.tar"
-	chmod 644 "$test_home/debian.tar"
-	engine_start --data-root "$small/data" || exit 1
-	full "full disk" "No space left on device"
-	engine_stop
+	full "full disk" "$small/data" "No space left on device"
 	umount "$small"
 else
 	skip "full disk" "machine: no ext4 on a loop device"
+fi
+# A quota of a subvolume: what a project quota is elsewhere.
+truncate -s 400M "$small.btrfs"
+if mkfs.btrfs -q "$small.btrfs" >/dev/null 2>&1 && mount -o loop,user_subvol_rm_allowed "$small.btrfs" "$small" 2>/dev/null &&
+	btrfs quota enable "$small" && btrfs -q subvolume create "$small/limited" && btrfs qgroup limit 60M "$small/limited"; then
+	at_exit "umount -l '$small' 2>/dev/null"
+	chmod 1777 "$small/limited"
+	full "quota" "$small/limited/data" "uota exceeded" --storage-driver overlay2
+	umount "$small"
+else
+	skip "quota" "machine: no btrfs with quotas on a loop device"
 fi
 
 # --- a caching mirror ------------------------------------------------------------------------------------------
