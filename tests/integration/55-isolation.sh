@@ -4,6 +4,24 @@
 # A container tries to break out: every probe of tests/probes/isolation.c under several options,
 # against what the real engine allows (tests/data/isolation.txt), and the known ways: leaked
 # descriptors, our own program file, symlinks where mounts go, files that lie about users.
+#
+# Which covers what ("table" are the probes compared with the real engine, in each of its columns):
+#	/proc/sys, /sys written		table: write_*, create_in_sys, cgroup_*, remount_proc_sys, unmount_*
+#	mknod				table: mknod_*, open_mem, open_kmsg, open_disk, open_console
+#	mount				table: mount_*, fsopen_tmpfs, open_tree_clone, pivot, escape_by_chroot
+#	ptrace				table: ptrace_child, read_child_memory; outside: "processes of outside"
+#	keyctl				table: keyring, key_add, read_keys
+#	unshare, clone			table: unshare_*, clone_user, clone3_user
+#	setns to the host		table: setns_*; outside: "processes of outside"
+#	CVE-2019-5736 /proc/self/exe	"our own program file"; table: overwrite_init, memfd_exec
+#	CVE-2024-21626 leaked fds	"what a process is born with"
+#	CVE-2021-30465 swapped targets	"symlinks where mounts go": a swapped directory; 86-races
+#	CVE-2025-31133 masks by /dev/null	the same: a /dev of traps masks no less
+#	CVE-2025-52565 /dev/console	the same: a terminal, devpts
+#	CVE-2025-52881 writes to /proc	the same: over, into and through /proc; an image whose /proc is a
+#					link, and a sysctl in one
+#	docker cp races			54-archive: a container that exchanges its files
+#	exec with a hostile passwd	"hostile passwd"
 # test: time=120
 . "$(dirname "$0")/lib.sh"
 
@@ -48,6 +66,14 @@ for with in "exec" "exec_user -u 1000" "exec_priv --privileged"; do
 	compare "${with%% *}" docker exec $(cut -s -d' ' -f2- <<<"$with") box isolation
 	docker rm -f box >/dev/null
 done
+
+# --- processes of outside ------------------------------------------------------------------------------------
+# With the machine's processes in view: the engine's have more capabilities, the user's other ones are in
+# another user namespace.  With SYS_PTRACE the former can be had, as those of the real engine.
+check_out "--pid host: no process of outside" "many in view" docker run --rm --pid host probe isolation outside
+check_out "--pid host, as a user: no process of outside" "many in view" docker run --rm --pid host -u 1000 probe isolation outside
+check_has "--pid host with SYS_PTRACE: the engine's" "victim_trace" docker run --rm --pid host --cap-add SYS_PTRACE probe isolation outside
+check_out "--pid host --privileged: no others" "" bash -c "$docker_cli -H unix://$xdg/docker.sock run --rm --pid host --privileged probe isolation outside | grep -v -e ' in view' -e ' coracle :'"
 
 # --- what a process is born with ----------------------------------------------------------------------------
 docker run -d --name box probe sleep 1000 >/dev/null
@@ -127,6 +153,15 @@ for dir in proc sys dev; do
 	docker run --rm "link-$dir" sh -c 'grep " /tmp/[a-z]*/" /proc/mounts; (echo x >/proc/sys/kernel/core_pattern) 2>/dev/null && echo written' >"$TEST_TMP/link" 2>&1
 	if grep -q written "$TEST_TMP/link"; then not_ok "an image whose /$dir is a link" "$(cat "$TEST_TMP/link")"; else ok "an image whose /$dir is a link"; fi
 done
+
+# A sysctl in one is set in a real /proc, or the container does not start: never in a file of the image.
+rm -rf "${root:?}/proc" && mkdir -p "$root/false/sys/kernel" && echo untouched >"$root/false/sys/kernel/msgmax" && ln -s false "$root/proc"
+image false-proc
+rm -rf "$root/proc" "$root/false" && mkdir "$root/proc"
+docker run --name false --sysctl kernel.msgmax=4321 false-proc true >/dev/null 2>&1
+docker cp false:/false/sys/kernel/msgmax - 2>/dev/null | tar -xO >"$TEST_TMP/msgmax"
+check_out "a sysctl in an image whose /proc is a link" untouched cat "$TEST_TMP/msgmax"
+docker rm -f false >/dev/null
 
 # --- a filter that forbids everything ------------------------------------------------------------------------------
 echo '{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[]}' >"$TEST_TMP/none.json"

@@ -11,6 +11,9 @@
  *
  *	isolation watch SECONDS	look for executables of outside in /proc/PID/exe meanwhile
  *				(CVE-2019-5736): "leaked PATH", or "nothing" at the end
+ *	isolation outside	every process of another mount namespace that is in view (--pid host):
+ *				trace it, read its memory, files and descriptors, join its namespaces;
+ *				"NAME PID COMMAND" for each that could be, and how many are in view
  *	isolation fds		the open descriptors and the working directory (CVE-2024-21626)
  */
 #include <dirent.h>
@@ -505,6 +508,118 @@ static int watch(int seconds)
 	return 0;
 }
 
+/* --- processes of outside ------------------------------------------------------------------------------ */
+
+static pid_t victim;
+
+static int open_of_victim(const char *what, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)victim, what);
+	return open(path, flags | O_CLOEXEC);
+}
+static int join_victim(const char *what, int type)
+{
+	int fd = open_of_victim(what, O_RDONLY);
+
+	return fd < 0 ? -1 : setns(fd, type);
+}
+static int victim_trace(void) { return (int)ptrace(PTRACE_SEIZE, victim, NULL, NULL); }
+static int victim_memory(void)
+{
+	char c;
+	struct iovec own = {&c, 1}, its = {(void *)0x400000, 1};
+	ssize_t n = process_vm_readv(victim, &own, 1, &its, 1, 0);
+
+	return n < 0 && errno != EFAULT ? -1 : 0; /* EFAULT: it was allowed, and nothing is there */
+}
+static int victim_memory_file(void) { return open_of_victim("mem", O_RDWR); }
+static int victim_root(void) { return open_of_victim("root/.", O_RDONLY | O_DIRECTORY); }
+static int victim_cwd(void) { return open_of_victim("cwd/.", O_RDONLY | O_DIRECTORY); }
+static int victim_program(void) { return open_of_victim("exe", O_RDONLY); }
+static int victim_environment(void)
+{
+	int fd = open_of_victim("environ", O_RDONLY);
+	char c;
+
+	return fd < 0 || read(fd, &c, 1) < 0 ? -1 : 0;
+}
+static int victim_descriptor(void)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, victim, 0);
+
+	return pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, 0, 0);
+}
+static int victim_mount_ns(void) { return join_victim("ns/mnt", CLONE_NEWNS); }
+static int victim_user_ns(void) { return join_victim("ns/user", CLONE_NEWUSER); }
+static int victim_net_ns(void) { return join_victim("ns/net", CLONE_NEWNET); }
+static int victim_pid_ns(void) { return join_victim("ns/pid", CLONE_NEWPID); }
+
+/* Its namespace cannot even be read, or is another one than ours. */
+static int is_outside(pid_t pid)
+{
+	char path[64], own[64] = "", its[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	if (readlink("/proc/self/ns/mnt", own, sizeof(own) - 1) < 0)
+		return 0;
+	return readlink(path, its, sizeof(its) - 1) < 0 ? errno != ENOENT : strcmp(own, its) != 0;
+}
+
+static int could(int (*try)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(5);
+		_exit(try() < 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static int attack_outside(void)
+{
+	static const struct {
+		const char *name;
+		int (*try)(void);
+	} attacks[] = {
+		P(victim_trace), P(victim_memory), P(victim_memory_file), P(victim_root), P(victim_cwd),
+		P(victim_program), P(victim_environment), P(victim_descriptor), P(victim_mount_ns),
+		P(victim_user_ns), P(victim_net_ns), P(victim_pid_ns),
+	};
+	DIR *d = opendir("/proc");
+	struct dirent *de;
+	int n = 0;
+	size_t i;
+
+	while (d && (de = readdir(d))) {
+		char command[64] = "";
+		ssize_t got;
+		int fd;
+
+		victim = atoi(de->d_name);
+		if (victim <= 0 || !is_outside(victim))
+			continue;
+		n++;
+		fd = open_of_victim("cmdline", O_RDONLY);
+		got = fd < 0 ? -1 : read(fd, command, sizeof(command) - 1);
+		if (fd >= 0)
+			close(fd);
+		while (got-- > 0)
+			if (command[got] < '!' || command[got] > '~')
+				command[got] = ' ';
+		for (i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
+			if (could(attacks[i].try))
+				printf("%s %d %s\n", attacks[i].name, (int)victim, command);
+	}
+	if (d)
+		closedir(d);
+	printf("%s\n", n > 5 ? "many in view" : "few in view");
+	return 0;
+}
+
 static int list_descriptors(void)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -535,6 +650,8 @@ int main(int argc, char **argv)
 		return watch(atoi(argv[2]));
 	if (argc > 1 && !strcmp(argv[1], "fds"))
 		return list_descriptors();
+	if (argc > 1 && !strcmp(argv[1], "outside"))
+		return attack_outside();
 	if (mkdir(POINT, 0777) && errno != EEXIST && errno != EROFS)
 		return 1;
 	for (i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
