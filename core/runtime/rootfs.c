@@ -123,7 +123,7 @@ static int sysctl_set(int rootfd, const struct spec_sysctl *c, struct err *e)
 		return 0;
 	}
 	if (strstr(c->name, ".."))
-		return err_kind(e, ERR_INVALID, "bad sysctl '%s'", c->name);
+		return err_errno(e, ENOENT, "open sysctl %s file", c->name);
 	path = sysctl_path(c->name);
 	fd = fs_open_in_root(rootfd, path, O_WRONLY, 0);
 	if (fd < 0)
