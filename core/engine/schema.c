@@ -21,7 +21,7 @@
 static const struct field health[] = {
 	{"Test", T_STRS, F_OMIT}, {"Interval", T_INT, F_OMIT}, {"Timeout", T_INT, F_OMIT},
 	{"StartPeriod", T_INT, F_OMIT}, {"StartInterval", T_INT, F_OMIT},
-	{"Retries", T_INT, F_OMIT}, END};
+	{"Retries", T_INT, F_OMIT | F_INT}, END};
 
 const struct field schema_config[] = {
 	{"Hostname", T_STR}, {"Domainname", T_STR}, {"User", T_STR}, {"AttachStdin", T_BOOL},
@@ -30,19 +30,19 @@ const struct field schema_config[] = {
 	{"Cmd", T_STRV}, {"Healthcheck", T_OBJ, F_OMIT, health}, {"ArgsEscaped", T_BOOL, F_OMIT},
 	{"Image", T_STR}, {"Volumes", T_SET}, {"WorkingDir", T_STR}, {"Entrypoint", T_STRV},
 	{"NetworkDisabled", T_BOOL, F_OMIT}, {"MacAddress", T_STR, F_OMIT}, {"OnBuild", T_STRS},
-	{"Labels", T_MAP}, {"StopSignal", T_STR, F_OMIT}, {"StopTimeout", T_INT, F_OMIT | F_PTR},
+	{"Labels", T_MAP}, {"StopSignal", T_STR, F_OMIT}, {"StopTimeout", T_INT, F_OMIT | F_PTR | F_INT},
 	{"Shell", T_STRV, F_OMIT}, END};
 
 static const struct field log_config[] = {{"Type", T_STR}, {"Config", T_MAP}, END};
 static const struct field restart_policy[] = {
-	{"Name", T_STR}, {"MaximumRetryCount", T_INT}, END};
+	{"Name", T_STR}, {"MaximumRetryCount", T_INT, F_INT}, END};
 static const struct field port_binding[] = {{"HostIp", T_STR}, {"HostPort", T_STR}, END};
 static const struct field weight_device[] = {{"Path", T_STR}, {"Weight", T_UINT16}, END};
 static const struct field throttle_device[] = {{"Path", T_STR}, {"Rate", T_INT}, END};
 static const struct field device[] = {
 	{"PathOnHost", T_STR}, {"PathInContainer", T_STR}, {"CgroupPermissions", T_STR}, END};
 static const struct field device_request[] = {
-	{"Driver", T_STR}, {"Count", T_INT}, {"DeviceIDs", T_STRS}, {"Capabilities", T_STRSS},
+	{"Driver", T_STR}, {"Count", T_INT, F_INT}, {"DeviceIDs", T_STRS}, {"Capabilities", T_STRSS},
 	{"Options", T_MAP}, END};
 static const struct field ulimit[] = {{"Name", T_STR}, {"Hard", T_INT}, {"Soft", T_INT}, END};
 
@@ -75,7 +75,7 @@ const struct field schema_host[] = {
 	{"Annotations", T_MAP, F_OMIT}, {"CapAdd", T_STRV}, {"CapDrop", T_STRV},
 	{"CgroupnsMode", T_STR}, {"Dns", T_STRS}, {"DnsOptions", T_STRS}, {"DnsSearch", T_STRS},
 	{"ExtraHosts", T_STRS}, {"GroupAdd", T_STRS}, {"IpcMode", T_STR}, {"Cgroup", T_STR},
-	{"Links", T_STRS}, {"OomScoreAdj", T_INT}, {"PidMode", T_STR}, {"Privileged", T_BOOL},
+	{"Links", T_STRS}, {"OomScoreAdj", T_INT, F_INT}, {"PidMode", T_STR}, {"Privileged", T_BOOL},
 	{"PublishAllPorts", T_BOOL}, {"ReadonlyRootfs", T_BOOL}, {"SecurityOpt", T_STRS},
 	{"StorageOpt", T_MAP, F_OMIT}, {"Tmpfs", T_MAP, F_OMIT}, {"UTSMode", T_STR},
 	{"UsernsMode", T_STR}, {"ShmSize", T_INT}, {"Sysctls", T_MAP, F_OMIT}, {"Runtime", T_STR},
@@ -101,7 +101,7 @@ static const struct field ipam[] = {
 	{"LinkLocalIPs", T_STRS, F_OMIT}, END};
 const struct field schema_endpoint[] = {
 	{"IPAMConfig", T_OBJ, F_PTR, ipam}, {"Links", T_STRS}, {"Aliases", T_STRS},
-	{"MacAddress", T_STR}, {"DriverOpts", T_MAP}, {"GwPriority", T_INT}, {"NetworkID", T_STR},
+	{"MacAddress", T_STR}, {"DriverOpts", T_MAP}, {"GwPriority", T_INT, F_INT}, {"NetworkID", T_STR},
 	{"EndpointID", T_STR}, {"Gateway", T_STR}, {"IPAddress", T_STR}, {"IPPrefixLen", T_INT},
 	{"IPv6Gateway", T_STR}, {"GlobalIPv6Address", T_STR}, {"GlobalIPv6PrefixLen", T_INT},
 	{"DNSNames", T_STRS}, END};
@@ -145,7 +145,7 @@ static const char *go_type(const struct field *f)
 	switch (f->type) {
 	case T_STR: return "string";
 	case T_BOOL: return "bool";
-	case T_INT: return "int64";
+	case T_INT: return f->flags & F_INT ? "int" : "int64";
 	case T_UINT16: return "uint16";
 	case T_STRS: case T_STRV: return "[]string";
 	case T_MAP: return "map[string]string";
@@ -215,8 +215,10 @@ static json_t *pack_map(const struct field *f, json_t *v, const char *path, stru
 		else if (json_is_null(s))
 			json_set_str(out, key, "");
 		else if (!json_is_string(s)) {
+			cleanup_free char *at = xasprintf("%s.%s", path, key);
+
 			json_decref(out);
-			return wrong_type(path, "string", s, e);
+			return wrong_type(at, "string", s, e);
 		}
 	}
 	return out;
@@ -269,14 +271,18 @@ static json_t *pack_objmap(const struct field *f, json_t *v, const char *path, s
 static json_t *pack_size2(json_t *v, const char *path, struct err *e)
 {
 	json_int_t a, b;
+	bool first;
 
 	if (!json_is_array(v))
 		return wrong_type(path, "[2]uint", v, e);
 	a = json_integer_value(json_array_get(v, 0));
 	b = json_integer_value(json_array_get(v, 1));
-	if (a < 0 || b < 0 || a > UINT32_MAX || b > UINT32_MAX)
-		return wrong_type(path, "uint", json_array_get(v, a < 0 ? 0 : 1), e);
-	return json_pack("[II]", a, b);
+	first = a < 0 || a > UINT32_MAX;
+	if (!first && b >= 0 && b <= UINT32_MAX)
+		return json_pack("[II]", a, b);
+	err_kind(e, ERR_INVALID, "invalid JSON: json: cannot unmarshal number %lld into %s.%d of type uint",
+		(long long)(first ? a : b), path, !first);
+	return NULL;
 }
 
 static json_t *pack_int(const struct field *f, json_t *v, const char *path, struct err *e)

@@ -33,6 +33,7 @@ enum type {
 enum {
 	F_OMIT = 1, /* left out when empty, as Go's omitempty; what is not there stays away */
 	F_PTR = 2,  /* a pointer in Go: null when absent, kept even where it is zero */
+	F_INT = 4,  /* an int in Go, which error messages say; of 64 bits all the same */
 };
 
 struct field {

@@ -85,11 +85,17 @@ TEST(wrong_types_are_refused_by_path)
 	CHECK_STR(packed(schema_config, "{\"Cmd\":[1]}"),
 		"invalid JSON: json: cannot unmarshal number into Go struct field .Cmd of type string");
 	CHECK_STR(packed(schema_config, "{\"Labels\":{\"a\":[]}}"),
-		"invalid JSON: json: cannot unmarshal array into Go struct field .Labels of type string");
+		"invalid JSON: json: cannot unmarshal array into Go struct field .Labels.a of type string");
 	CHECK_STR(packed(schema_host, "{\"Mounts\":[5]}"),
 		"invalid JSON: json: cannot unmarshal number into Go struct field .Mounts of type struct");
 	CHECK_STR(packed(schema_host, "{\"ConsoleSize\":[-1,5]}"),
-		"invalid JSON: json: cannot unmarshal number into Go struct field .ConsoleSize of type uint");
+		"invalid JSON: json: cannot unmarshal number -1 into .ConsoleSize.0 of type uint");
+	CHECK_STR(packed(schema_host, "{\"ConsoleSize\":[5,-2]}"),
+		"invalid JSON: json: cannot unmarshal number -2 into .ConsoleSize.1 of type uint");
+	CHECK_STR(packed(schema_host, "{\"LogConfig\":{\"Config\":{\"a\":1}}}"),
+		"invalid JSON: json: cannot unmarshal number into Go struct field .LogConfig.Config.a of type string");
+	CHECK_STR(packed(schema_host, "{\"OomScoreAdj\":\"x\"}"),
+		"invalid JSON: json: cannot unmarshal string into Go struct field .OomScoreAdj of type int");
 	CHECK_STR(packed(schema_host, "{\"BlkioWeight\":70000}"),
 		"invalid JSON: json: cannot unmarshal number into Go struct field .BlkioWeight of type uint16");
 }
