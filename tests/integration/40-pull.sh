@@ -50,6 +50,7 @@ python3 "$top/tests/lib/images.py" "$content" >/dev/null <<END || exit 1
 t/app 1 --layer a=app --layer b=1
 t/app 2 --layer a=app --layer b=2
 t/big 1 --layer x=big --big 8
+t/four 1 --layer a=4a --layer b=4b --layer c=4c --layer d=4d
 t/oci 1 --oci --layer o=oci
 t/plain 1 --plain --layer p=plain
 t/index 1 --index --oci --layer i=index
@@ -293,6 +294,40 @@ rm -f "$test_home/.docker/config.json"
 check_has "mirror" "Status: Downloaded newer image for mirrored:1" docker pull mirrored:1
 check_out "mirror: its name" "mirrored:1" docker image inspect -f '{{index .RepoTags 0}}' mirrored:1
 check_has "mirror: info" "http://$plain" docker info
+
+# --- IPv6, a proxy, and what daemon.json says about effort --------------------------------------------------
+if registry six --host ::1; then
+	check_has "an IPv6 address" "Status: Downloaded newer image for $address/t/app:1" docker pull "$address/t/app:1"
+	check_has "an IPv6 address: its name" "$address/t/app:1" docker image inspect -f '{{.RepoTags}}' "$address/t/app:1"
+fi
+waiting() { docker pull "$plain/t/four:1" 2>&1 | grep -c ": Waiting\$"; }
+check_out "three layers are fetched at a time, the rest waits" 1 waiting
+engine_stop
+write "$test_home/.config/docker/daemon.json" <<END
+{"max-concurrent-downloads": 1, "max-download-attempts": 2}
+END
+engine_start || exit 1
+docker image rm -f "$plain/t/four:1" "$bearer/t/big:1" >/dev/null
+check_out "max-concurrent-downloads" 3 waiting
+fails "max-download-attempts" "download failed after attempts=2" '{"path": "'$big'", "kind": "status", "status": 500, "times": 9}'
+engine_stop
+# The name need not resolve here: finding it is the proxy's work.
+rm "$test_home/.config/docker/daemon.json"
+python3 "$top/tests/lib/connect_proxy.py" "$TEST_TMP/proxy.log" "${plain##*:}" >"$TEST_TMP/proxy.port" 2>&1 &
+proxy=$!
+at_exit "kill $proxy 2>/dev/null"
+check "proxy: listens" until_ok 20 test -s "$TEST_TMP/proxy.port"
+user_env=(HTTP_PROXY="http://127.0.0.1:$(cat "$TEST_TMP/proxy.port")" HTTPS_PROXY="http://127.0.0.1:$(cat "$TEST_TMP/proxy.port")" NO_PROXY=127.0.0.1)
+engine_start --insecure-registry registry.invalid || exit 1
+user_env=()
+check_has "proxy: plain HTTP through it" "Status: Downloaded newer image for registry.invalid/t/app:2" docker pull registry.invalid/t/app:2
+check "proxy: it was asked to connect for https" grep -q "^CONNECT registry.invalid:443 " "$TEST_TMP/proxy.log"
+check "proxy: and for a plain page" grep -q "^GET http://registry.invalid/v2/t/app/" "$TEST_TMP/proxy.log"
+check_has "proxy: not for NO_PROXY" "$plain/t/four:1" docker pull "$plain/t/four:1"
+check_fails "proxy: that went by" grep -q "t/four" "$TEST_TMP/proxy.log"
+engine_stop
+as_user rm -f "$test_home/.config/docker/daemon.json"
+engine_start || exit 1
 
 # --- TLS: loopback is never verified, so another address of this machine is needed ----------------------------
 ip=$(ip -4 -o addr show scope global 2>/dev/null | awk '{ sub("/.*", "", $4); print $4; exit }')

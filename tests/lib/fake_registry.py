@@ -285,6 +285,8 @@ def main():
     p.add_argument("--ready")
     p.add_argument("--told")
     opts = p.parse_args()
+    if ":" in opts.host:
+        Server.address_family = socket.AF_INET6
     server = Server((opts.host, opts.port), Handler)
     server.opts = opts
     if opts.tls:
@@ -294,7 +296,7 @@ def main():
             ctx.load_verify_locations(opts.client_ca)
             ctx.verify_mode = ssl.CERT_REQUIRED
         server.socket = ctx.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    address = "%s:%d" % (opts.host, server.server_address[1])
+    address = ("[%s]:%d" if ":" in opts.host else "%s:%d") % (opts.host, server.server_address[1])
     server.url = ("https://" if opts.tls else "http://") + address
     if opts.ready:
         with open(opts.ready + ".new", "w") as f:
