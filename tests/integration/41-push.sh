@@ -70,6 +70,15 @@ check_has "nobody listens" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: 
 check_has "an event for it" "image push $reg/t/other:2" \
 	docker events --since 5m --until "$(($(date +%s) + 1))" --filter event=push --format '{{.Type}} {{.Action}} {{.ID}}'
 
+engine_stop
+engine_start --userland-proxy=false --max-concurrent-uploads 1
+docker tag "$reg/t/app:1" "$reg/t/one-by-one:1"
+said=$(docker push "$reg/t/one-by-one:1" 2>&1)
+check_out "max-concurrent-uploads: the second of two layers waits" 1 grep -c ": Waiting$" <(echo "$said")
+check_has "max-concurrent-uploads: and gets there" "1: digest: $digest" echo "$said"
+engine_stop
+engine_start --userland-proxy=false
+
 # --- there and back ---------------------------------------------------------------------------------------
 docker rmi -f "$id" >/dev/null
 check "pull it back" docker pull -q "$reg/t/other:1"
