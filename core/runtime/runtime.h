@@ -154,7 +154,7 @@ void runtime_user_release(struct runtime_user *u);
  * runtime_view_mount() - Mount a container's files as `docker cp` sees them
  * @view:	{"rootfs": what rootfs_describe() gave, "join": {"pid", "start_time"} if it runs,
  *		"mounts": [{"source", "subpath"?, "destination", "rw", "flat", "covers"}], shallow ones
- *		first; one that covers goes over a regular file, or nowhere}
+ *		first; one that covers goes over a regular file or a link, or nowhere}
  * @target:	An absolute path of a directory to mount on
  *
  * For a single-threaded process of its own: it gets a mount namespace, which ends with it.  A mount

@@ -73,13 +73,13 @@ static int open_source(const json_t *m)
 	return fd_steal(&fd);
 }
 
-/* A regular file at @destination, no link; -1 if there is something else or nothing. */
+/* A regular file or a link at @destination; -1 if there is something else or nothing. */
 static int open_covered(int rootfd, const char *destination)
 {
 	cleanup_close int fd = fs_open_in_root(rootfd, destination, O_PATH | O_NOFOLLOW, 0);
 	struct stat st;
 
-	return fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? fd_steal(&fd) : -1;
+	return fd >= 0 && !fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) ? fd_steal(&fd) : -1;
 }
 
 static int mount_one(int rootfd, const json_t *m, struct err *e)

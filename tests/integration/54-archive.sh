@@ -93,12 +93,16 @@ ln -s /proc/elsewhere "$named/etc/resolv.conf"
 tar -C "$named" --owner=7 --group=7 --mode=600 -c etc | docker import - named:1 >/dev/null
 docker create --name named named:1 x >/dev/null
 check_out "export: what is mounted over is empty, whatever the image has" \
-	"-rwxr-xr-x 0/0 0 etc/hostname,-rwxr-xr-x 0/0 0 etc/hosts," \
-	bash -c "DOCKER_HOST=unix://$xdg/docker.sock $ours export named | tar tv --numeric-owner | awk '/etc\/h/ { print \$1, \$2, \$3, \$6 }' | sort -k4 | tr '\n' ','"
+	"-rwxr-xr-x 0/0 0 etc/hostname,-rwxr-xr-x 0/0 0 etc/hosts,-rwxr-xr-x 0/0 0 etc/resolv.conf," \
+	bash -c "DOCKER_HOST=unix://$xdg/docker.sock $ours export named | tar tv --numeric-owner | awk '/etc\/[hr]/ { print \$1, \$2, \$3, \$6 }' | sort -k4 | tr '\n' ','"
+docker run -d --name live bb >/dev/null
+check_out "export of one that runs: empty as well, though it is mounted over there" "-rwxr-xr-x 0/0 0 etc/hostname" \
+	bash -c "DOCKER_HOST=unix://$xdg/docker.sock $ours export live | tar tv --numeric-owner | awk '/etc\/hostname/ { print \$1, \$2, \$3, \$6 }'"
+check "export of one that runs: its hostname stays" docker exec live test -s /etc/hostname
 check_out "export leaves no trace in the container" "" docker diff named
 check_out "export: no volumes, no /proc" "0" bash -c "tar -tf $work/exported.tar | grep -c '^proc/.'"
 
 # --- nothing is left ---------------------------------------------------------------------------------------
-docker rm -f one sealed later user changed same named >/dev/null
+docker rm -f one sealed later user changed same named live >/dev/null
 check_out "no process of it is left" "" pgrep -u "$test_uid" -f ':archive'
 engine_stop
