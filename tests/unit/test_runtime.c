@@ -523,6 +523,71 @@ TEST(log_compression)
 	buf_release(&packed);
 }
 
+/* The text of a log file, compressed or not; NULL: there is none, or both. */
+static char *rotated_text(const char *name)
+{
+	enum { TEXT_MAX = 1 << 20 };
+	cleanup_free char *packed_name = xasprintf("%s.gz", name);
+	cleanup_buf struct buf packed = BUF_INIT;
+	bool is_packed = fs_exists_at(tmp_dirfd(), packed_name);
+	z_stream z = { .zalloc = Z_NULL };
+	char *text;
+
+	if (is_packed == fs_exists_at(tmp_dirfd(), name) ||
+		file_read_at(tmp_dirfd(), is_packed ? packed_name : name, TEXT_MAX, &packed, NULL))
+		return NULL;
+	if (!is_packed)
+		return xstrdup(packed.p);
+	text = xmalloc(TEXT_MAX);
+	z.next_in = (unsigned char *)packed.p;
+	z.avail_in = (unsigned int)packed.n;
+	z.next_out = (unsigned char *)text;
+	z.avail_out = TEXT_MAX - 1;
+	CHECK(inflateInit2(&z, 15 + 16) == Z_OK && inflate(&z, Z_FINISH) == Z_STREAM_END);
+	text[z.total_out] = 0;
+	inflateEnd(&z);
+	return text;
+}
+
+/* The first and last number in it; its entries count by one, or it is false. */
+static bool counts(const char *name, int *first, int *last)
+{
+	cleanup_free char *text = rotated_text(name);
+	const char *p = text;
+	bool ok = text && *text;
+	int n;
+
+	*first = *last = -1;
+	for (; ok && *p; p = strchr(p, '\n') + 1) {
+		ok = sscanf(p, "{\"log\":\"%d ", &n) == 1 && (*last < 0 || n == *last + 1) && strchr(p, '\n');
+		*first = *first < 0 ? n : *first;
+		*last = n;
+	}
+	return ok;
+}
+
+TEST(log_compression_is_outrun)
+{
+	static const char *const names[] = { "log", "log.1", "log.2", "log.3" };
+	enum { LINES = 20000 };
+	struct logger l;
+	char line[80];
+	int i, first, last, next = LINES - 1;
+
+	log_open(&l, ",\"max_size\":50000,\"max_file\":4,\"compress\":true");
+	for (i = 0; i < LINES; i++)
+		logger_feed(&l, STREAM_STDOUT, line, (size_t)snprintf(line, sizeof(line), "%d rotated again\n", i));
+	logger_close(&l);
+	for (i = 0; i < 4; i++) {
+		CHECK(counts(names[i], &first, &last));
+		CHECK_INT(last, next);
+		next = first - 1;
+	}
+	CHECK(!fs_exists_at(tmp_dirfd(), "log.4") && !fs_exists_at(tmp_dirfd(), "log.4.gz"));
+	CHECK(!fs_exists_at(tmp_dirfd(), "log.gz.tmp"));
+	CHECK(fs_exists_at(tmp_dirfd(), "log.1.gz"));
+}
+
 /* The messages that a datagram socket at @path has got, '|' between them, digits as they are. */
 static char *received(int fd)
 {
