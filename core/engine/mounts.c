@@ -22,7 +22,7 @@ struct building {
 	const json_t *host, *config;
 	json_t *points;	  /* the result */
 	json_t *explicit_; /* destinations of -v and --mount */
-	bool in_mounts;	   /* --mount is read, no longer -v */
+	const char *target; /* of the --mount in hand, as it is spelled there; NULL while -v is read */
 };
 
 /* --- modes ---------------------------------------------------------------------------------- */
@@ -134,7 +134,7 @@ static int point_add(struct building *b, json_t *point, struct err *e)
 	const char *destination = json_str(point, "Destination", "");
 	ssize_t at;
 
-	if (json_object_get(b->explicit_, destination) || (!b->in_mounts && is_tmpfs(b, destination)))
+	if (json_object_get(b->explicit_, destination) || (!b->target && is_tmpfs(b, destination)))
 		goto twice;
 	json_set_bool(b->explicit_, destination, true);
 	at = point_at(b->points, destination);
@@ -143,7 +143,7 @@ static int point_add(struct building *b, json_t *point, struct err *e)
 	json_array_append_new(b->points, point);
 	return 0;
 twice:
-	err_kind(e, ERR_INVALID, "Duplicate mount point: %s", destination);
+	err_kind(e, ERR_INVALID, "Duplicate mount point: %s", b->target ? b->target : destination);
 	if (json_str(point, "Name", NULL))
 		volume_unuse(b->en, json_str(point, "Name", ""), b->id);
 	json_decref(point);
@@ -456,6 +456,7 @@ static int add_mount(struct building *b, const json_t *m, struct err *e)
 	if (check_options(m, type, e))
 		return -1;
 	clean = fs_clean_path(target);
+	b->target = target;
 	if (!strcmp(type, "volume"))
 		return mount_volume(b, m, clean, e);
 	if (!strcmp(type, "image"))
@@ -562,7 +563,6 @@ static int build(struct building *b, struct err *e)
 	json_array_foreach(json_arr(b->host, "Binds"), i, v)
 		if (json_string_value(v) && add_bind(b, json_string_value(v), e))
 			return -1;
-	b->in_mounts = true;
 	json_array_foreach(json_arr(b->host, "Mounts"), i, v)
 		if (add_mount(b, v, e))
 			return -1;
@@ -572,7 +572,7 @@ static int build(struct building *b, struct err *e)
 json_t *mounts_build(struct engine *en, const char *id, const json_t *config, const json_t *host,
 	struct err *e)
 {
-	struct building b = {en, id, host, config, json_array(), json_object(), false};
+	struct building b = {en, id, host, config, json_array(), json_object(), NULL};
 	int rc = build(&b, e);
 
 	json_decref(b.explicit_);
