@@ -166,7 +166,7 @@ $(OUT)/fuzz/fuzz_%: $(OUT)/fuzz/tests/fuzz/fuzz_%.o $(OUT)/fuzz/libcoracle.a
 
 # --- targets for people -------------------------------------------------------------------
 .PHONY: asan tsan fuzz test test-quick test-unit test-asan test-tsan check check-headers check-static \
-	analyze format run install docs dist test-tools bench
+	analyze format run install docs dist image test-tools bench
 asan: $(OUT)/asan/coracle
 tsan: $(OUT)/tsan/coracle
 
@@ -218,6 +218,10 @@ dist:
 	@sh build/dist.sh $(DIST) $(CACHE) $(OUT)/$(DIST).tar.gz \
 		$(foreach l,$(LIBS),$(l)-$($(l)_VERSION).tar $(foreach p,$($(l)_PATCHES),patches/$(firstword $(subst =, ,$(p)))))
 
+# docker load -i build/out/image.tar
+image: all
+	@sh build/image.sh $(OUT)/coracle $(VERSION) $(OUT)/image.tar
+
 # A copy first: what is installed must not share an inode with something a user can write.
 PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
@@ -257,6 +261,7 @@ help:
 #: make install       into DESTDIR PREFIX (/usr/local): bin with all links, manual pages, completion; INSTALL_FLAGS="-s -f"
 #: make docs          build/out/man and build/out/completion, from the commands' own --help
 #: make dist          build/out/coracle-VERSION.tar.gz, dependency sources inside
+#: make image        build/out/image.tar, the engine for "docker load" and "docker run --privileged coracle:dind-rootless"
 #: make clean         remove build/out;  make distclean  also build/deps and build/cache
 #: Variables: CC DEPS DEPS_MIRROR CACHE WERROR=1 V=1, see config.mk
 clean:
