@@ -540,6 +540,18 @@ int http_stream_write(struct http *h, const void *p, size_t n)
 	return h->gone ? -1 : 0;
 }
 
+int http_progress(void *arg, const char *json, size_t n)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+	struct http *h = arg;
+
+	if (!http_streaming(h) && http_stream_begin(h, 200, "application/json"))
+		return -1;
+	buf_add(&line, json, n);
+	buf_adds(&line, "\r\n");
+	return http_stream_write(h, line.p, line.n);
+}
+
 int http_stream_json(struct http *h, const json_t *j, const char *ending)
 {
 	cleanup_buf struct buf text = BUF_INIT;

@@ -70,6 +70,8 @@ int http_stream_pipe(struct http *h, int pipefd);
 /* The request's body into a pipe, to its end. 0, or -1 with @e; a reader that went away is no error. */
 int http_body_pipe(struct http *h, int pipefd, struct err *e);
 int http_stream_json(struct http *h, const json_t *j, const char *ending); /* "\r\n" progress, "\n" events */
+/* One object of a progress stream; the first one begins it (200). For struct image_client: @h is a struct http. */
+int http_progress(void *h, const char *json, size_t n);
 bool http_streaming(struct http *h);
 /* Poll()able descriptor that is readable or hung up when the client went away. */
 int http_fd(struct http *h);

@@ -17,18 +17,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static int stream_line(void *arg, const char *json, size_t n)
-{
-	cleanup_buf struct buf line = BUF_INIT;
-	struct http *h = arg;
-
-	if (!http_streaming(h) && http_stream_begin(h, 200, "application/json"))
-		return -1;
-	buf_add(&line, json, n);
-	buf_adds(&line, "\r\n");
-	return http_stream_write(h, line.p, line.n);
-}
-
 /* --- the context ------------------------------------------------------------------------------------- */
 
 /* The body goes into a pipe from this connection's thread, while another one has it taken in. */
@@ -183,7 +171,7 @@ static json_t *registry_auths(struct http *h)
 
 static void run_build(struct http *h, struct build_options *o, struct err *e)
 {
-	const struct image_client client = {stream_line, NULL, h, http_fd(h)};
+	const struct image_client client = {http_progress, NULL, h, http_fd(h)};
 	int context = take_context(h, e);
 
 	if (context < 0 || engine_build(http_engine(h), context, o, &client, e))

@@ -20,18 +20,6 @@
 
 /* --- a streaming answer ------------------------------------------------------------------------------ */
 
-static int stream_line(void *arg, const char *json, size_t n)
-{
-	cleanup_buf struct buf line = BUF_INIT;
-	struct http *h = arg;
-
-	if (!http_streaming(h) && http_stream_begin(h, 200, "application/json"))
-		return -1;
-	buf_add(&line, json, n);
-	buf_adds(&line, "\r\n");
-	return http_stream_write(h, line.p, line.n);
-}
-
 static ssize_t body_feed(void *arg, void *p, size_t n, struct err *e)
 {
 	return http_body_read(arg, p, n, e);
@@ -39,7 +27,7 @@ static ssize_t body_feed(void *arg, void *p, size_t n, struct err *e)
 
 static struct image_client client_of(struct http *h, bool body)
 {
-	return (struct image_client){stream_line, body ? body_feed : NULL, h, http_fd(h)};
+	return (struct image_client){http_progress, body ? body_feed : NULL, h, http_fd(h)};
 }
 
 static void answer(struct http *h, json_t *j, const struct err *e)
@@ -281,7 +269,7 @@ static void load(struct http *h)
 			http_stream_begin(h, 200, "application/json");
 		http_fail(h, &e);
 	} else if (!http_streaming(h)) {
-		stream_line(h, "{}", 2); /* an archive of no image */
+		http_progress(h, "{}", 2); /* an archive of no image */
 	}
 }
 
@@ -451,7 +439,7 @@ static void import_body(struct http *h, const struct image_import *what)
 	}
 	json_set_str(line, "status", id);
 	json_print(line, false, &text);
-	stream_line(h, text.p, text.n);
+	http_progress(h, text.p, text.n);
 }
 
 static int import_config(struct http *h, json_t *config, struct err *e)

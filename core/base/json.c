@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void cleanup_json_fn(json_t **j)
 {
@@ -65,6 +67,17 @@ int json_save_at(int dirfd, const char *path, const json_t *j, int flags, struct
 
 	json_print(j, true, &text);
 	return file_write_at(dirfd, path, text.p, text.n, 0600, flags, e);
+}
+
+int json_memfd(const json_t *j, struct err *e)
+{
+	cleanup_close int fd = memfd_create("json", MFD_CLOEXEC);
+	cleanup_buf struct buf text = BUF_INIT;
+
+	json_print(j, false, &text);
+	if (fd < 0 || fd_write_full(fd, text.p, text.n) || lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(e, errno, "writing a request");
+	return fd_steal(&fd);
 }
 
 json_t *json_get_ci(const json_t *obj, const char *key)

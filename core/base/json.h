@@ -32,6 +32,9 @@ void json_print(const json_t *j, bool newline, struct buf *out);
 /* Write @j so that it is seen whole or not at all; flags as file_write_at(). Mode 0600. */
 int json_save_at(int dirfd, const char *path, const json_t *j, int flags, struct err *e);
 
+/* @j in an unnamed file, to be read from its start by a process that gets it: a descriptor, or -1 with @e. */
+int json_memfd(const json_t *j, struct err *e);
+
 /* Borrowed member, or NULL; the _ci form ignores ASCII case where no exact key matches. */
 json_t *json_get_ci(const json_t *obj, const char *key);
 const char *json_str(const json_t *obj, const char *key, const char *def);

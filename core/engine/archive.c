@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define PIPE_SIZE (1 << 20) /* bytes; the most an ordinary user may ask for, pipe(7) */
@@ -145,21 +144,10 @@ static json_t *view_of(struct archive_job *job, bool with_mounts, struct err *e)
 
 /* --- the process -------------------------------------------------------------------------------- */
 
-static int request_fd(const json_t *request, struct err *e)
-{
-	cleanup_close int fd = memfd_create("archive", MFD_CLOEXEC);
-	cleanup_buf struct buf text = BUF_INIT;
-
-	json_print(request, false, &text);
-	if (fd < 0 || fd_write_full(fd, text.p, text.n) || lseek(fd, 0, SEEK_SET) < 0)
-		return err_set(e, errno, "writing a request");
-	return fd_steal(&fd);
-}
-
 static int spawn(struct archive_job *job, const json_t *request, struct err *e)
 {
 	static const char *const argv[] = {":archive", NULL};
-	cleanup_close int orders = request_fd(request, e), report = -1, data = -1;
+	cleanup_close int orders = json_memfd(request, e), report = -1, data = -1;
 	int ends[2], fds[3];
 
 	if (orders < 0)

@@ -12,21 +12,9 @@
 #include "base/proc.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define REPORT_MAX (64 << 20) /* bytes; a context of many thousand files matched one by one */
-
-static int request_fd(const json_t *request, struct err *e)
-{
-	cleanup_close int fd = memfd_create("context", MFD_CLOEXEC);
-	cleanup_buf struct buf text = BUF_INIT;
-
-	json_print(request, false, &text);
-	if (fd < 0 || fd_write_full(fd, text.p, text.n) || lseek(fd, 0, SEEK_SET) < 0)
-		return err_set(e, errno, "writing a request");
-	return fd_steal(&fd);
-}
 
 /* An empty directory, to be the root of who looks at foreign bytes. */
 static int empty_dir(struct engine *en, struct err *e)
@@ -70,7 +58,7 @@ static json_t *ask(struct engine *en, json_t *request_steal, int context, int da
 	json_t *answer;
 
 	json_set_int(request, "parent", getpid());
-	if (root < 0 || (orders = request_fd(request, e)) < 0)
+	if (root < 0 || (orders = json_memfd(request, e)) < 0)
 		return NULL;
 	if (pipe2(ends, O_CLOEXEC)) {
 		err_set(e, errno, "making a pipe");

@@ -23,7 +23,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define READ_SIZE 65536
@@ -67,8 +66,6 @@ static int orders_fd(const struct run *r, struct err *e)
 {
 	const struct worker_job *job = r->job;
 	cleanup_json json_t *j = json_object();
-	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_close int fd = memfd_create("orders", MFD_CLOEXEC);
 
 	json_set_str(j, "root", job->store->root);
 	json_set_str(j, "driver", store_driver_name(job->store));
@@ -76,10 +73,7 @@ static int orders_fd(const struct run *r, struct err *e)
 	json_set_int(j, "parent", getpid());
 	json_set_bool(j, "input", job->input >= 0 || job->feed);
 	json_object_set(j, "request", (json_t *)(uintptr_t)job->request);
-	json_print(j, false, &text);
-	if (fd < 0 || fd_write_full(fd, text.p, text.n) || lseek(fd, 0, SEEK_SET) < 0)
-		return err_set(e, errno, "writing a worker's orders");
-	return fd_steal(&fd);
+	return json_memfd(j, e);
 }
 
 static int start(struct run *r, struct err *e)
