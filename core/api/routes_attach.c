@@ -54,6 +54,8 @@ static void attach_hijacked(struct engine *en, struct container *c, int fd, stru
 	struct err e;
 	int copy;
 
+	if (stream)
+		container_event(en, c, "attach", NULL);
 	if (stream && !follow) {
 		if (logs)
 			send_logs(en, c, o, false, fd);
