@@ -21,7 +21,10 @@ await() { # CMD...
 
 without() { # WHAT SYSCALL ERRNO WHY
 	local any
-	user_network=(python3 "$TEST_TMP/bin/deny.py" "$2" "$3")
+	# Nor is there a program that could stand in for the relay (37-engine-drivers has those).
+	user_network=(unshare -m --propagation private sh -c 'for p in slirp4netns pasta; do
+			[ ! -e "/usr/bin/$p" ] || mount --bind /dev/null "/usr/bin/$p"
+		done; exec "$@"' sh python3 "$TEST_TMP/bin/deny.py" "$2" "$3")
 	engine_start || return
 	user_network=()
 	docker import "$(image_busybox)" bb >/dev/null
