@@ -71,12 +71,10 @@ from_mirror() {
 	done
 }
 
-# The Debian mirrors this machine already uses, or the general one.
+# The Debian mirrors this machine uses, whether it has ever read their lists or not.
 debian_uris() {
-	{
-		apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep '^http.*/debian/$' || :
-		echo http://deb.debian.org/debian/
-	} | awk '!seen[$0]++' | head -n 2
+	apt-get --print-uris update 2>/dev/null | sed -n "s|^'\(http[^']*/debian/\)dists/.*|\1|p" |
+		awk '!seen[$0]++' | head -n 2
 }
 
 debian_setup() {

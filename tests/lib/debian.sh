@@ -9,7 +9,7 @@
 #                                    directory below build/debian that names them; prints it
 
 debian_uri() {
-	apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m1 '^http.*/debian/$'
+	apt-get --print-uris update 2>/dev/null | sed -n "s|^'\(http[^']*/debian/\)dists/.*|\1|p" | head -n 1
 }
 
 debian_apt() { # SUITE COMMAND...: apt-get for that suite ("A B": for both)
