@@ -44,10 +44,14 @@ int64_t duty_step(struct duty *d, int64_t now_ns, uint64_t used_ns, unsigned int
 	/* Half a period's worth: stops and continues twenty times a second at most. */
 	int64_t slice = (int64_t)((double)d->share_ns * (double)period_ns(d) / 2 / NS_PER_S);
 
+	int64_t drain = (int64_t)cpus * NS_PER_S - d->share_ns; /* of the bucket, if all CPUs were theirs */
+
 	account(d, now_ns, used_ns);
-	d->stop = d->stop ? d->balance_ns < slice : d->balance_ns <= 0;
+	if (d->stop)
+		d->stop = d->balance_ns < slice;
+	else /* what is left and would not last until the next look is kept for the next slice */
+		d->stop = d->balance_ns <= 0 || (drain > 0 && time_for(d->balance_ns, drain) < STEP_MIN_NS / 2);
 	if (d->stop)
 		return clamp(time_for(slice - d->balance_ns, d->share_ns), STEP_MIN_NS, STOP_MAX_NS);
-	/* Even if all CPUs were theirs, it lasts so long. */
-	return clamp(d->balance_ns / (int64_t)cpus, STEP_MIN_NS, period_ns(d));
+	return drain > 0 ? clamp(time_for(d->balance_ns, drain), STEP_MIN_NS, period_ns(d)) : period_ns(d);
 }

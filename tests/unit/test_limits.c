@@ -117,6 +117,22 @@ TEST(duty_holds_the_average)
 	}
 }
 
+/* Each look costs: two a slice, and slices of half a period. */
+TEST(duty_looks_seldom)
+{
+	struct duty d = {.share_ns = NS_PER_S / 2};
+	int64_t now = NS_PER_S, end = now + 60 * NS_PER_S, pause;
+	unsigned int looks = 0;
+	uint64_t used = 0;
+
+	for (; now < end; now += pause, looks++) {
+		pause = duty_step(&d, now, used, 1);
+		if (!d.stop)
+			used += (uint64_t)pause;
+	}
+	CHECK(looks <= 60 * 21);
+}
+
 TEST(duty_leaves_alone_who_stays_below)
 {
 	struct duty d = {.share_ns = NS_PER_S / 2};
