@@ -55,7 +55,9 @@ def settle():
 
 
 def run(command):
-    r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+    """What it prints; a way that does not get there in time has no figure."""
+    r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
+                       timeout=15 + 2 * float(SECONDS))
     return r.stdout
 
 
@@ -82,7 +84,7 @@ for _ in range(ROUNDS):
             settle()
             try:
                 value = iperf(metric, pid, address, port, command) if metric in IPERF else other(metric, address, command)
-            except (ValueError, IndexError, KeyError, OSError, ZeroDivisionError):
+            except (ValueError, IndexError, KeyError, OSError, ZeroDivisionError, subprocess.TimeoutExpired):
                 continue  # this network has not got what that takes
             key = metric, name
             better = key not in best or (value[0] < best[key] if metric == "request" else value[0] > best[key])
