@@ -32,7 +32,7 @@ static const struct option options[] = {
 	{"copy-up-mode", 0, TEXT, AT(copy_up_mode), "copy-up mode [tmpfs+symlink]"},
 	{"propagation", 0, TEXT, AT(propagation), "mount propagation [rprivate, rslave]"},
 	{"net", 0, TEXT, AT(net), "network driver [host, none, relay, slirp4netns, pasta, vpnkit, lxc-user-nic, gvisor-tap-vsock]"},
-	{"mtu", 0, TEXT, AT(mtu), "MTU for non-host network (default: 65520 for pasta and slirp4netns, 1500 for others)"},
+	{"mtu", 0, TEXT, AT(mtu), "MTU for non-host network (default: 65520 for pasta and slirp4netns, no limit for relay, 1500 for others)"},
 	{"cidr", 0, TEXT, AT(cidr), "CIDR for relay, pasta and slirp4netns networks (default: 10.0.2.0/24)"},
 	{"ifname", 0, TEXT, AT(ifname), "network interface name (default: tap0; eth0 for lxc-user-nic)"},
 	{"disable-host-loopback", 0, BOOL, AT(no_host_loopback), "prohibit connecting to 127.0.0.1:* on the host namespace"},

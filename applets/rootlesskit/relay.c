@@ -31,6 +31,7 @@ static struct relay {
 	struct netd *netd;
 	int netns;
 	bool loopback;
+	uint64_t mtu; /* of the way out; 0: as large as can be */
 	char dns[INET_TEXT], child[INET_TEXT], gateway[INET_TEXT];
 	char id[ID_LEN + 1];
 	char **servers;
@@ -110,7 +111,8 @@ static int tell(struct err *e)
 	if (relay.loopback)
 		json_set_str(loopback, "ip4", relay.gateway);
 	return netd_call(relay.netd, "follow", NULL, NULL, 0, NULL, e) || check_works(e) ||
-		netd_call(relay.netd, "relay.loopback", loopback, NULL, 0, NULL, e) || serve_names(e) ? -1 : 0;
+		netd_call(relay.netd, "relay.loopback", loopback, NULL, 0, NULL, e) ||
+		netd_call(relay.netd, "relay.mtu", json_pack("{s:I}", "mtu", (json_int_t)relay.mtu), NULL, 0, NULL, e) || serve_names(e) ? -1 : 0;
 }
 
 static void replay(void *arg)
@@ -129,6 +131,7 @@ int kit_relay_start(const struct kit *k, const char *state_dir, int netns, char 
 	relay.netns = netns;
 	relay.servers = servers;
 	relay.loopback = !k->no_host_loopback;
+	parse_u64(span_of(k->mtu), 65535, &relay.mtu); /* driver_check() has seen it */
 	random_id(relay.id);
 	if (dir < 0)
 		return err_set(e, errno, "opening %s", state_dir);

@@ -185,10 +185,24 @@ static void tell_loopback(struct engine *en)
 		log_err(&e, "letting containers reach the host's loopback");
 }
 
+/* What DOCKERD_ROOTLESS_ROOTLESSKIT_MTU gives a driver's device with others: the supervisor has checked it. */
+static void tell_mtu(struct engine *en)
+{
+	const char *text = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_MTU");
+	uint64_t mtu = 0;
+	struct err e;
+
+	if (text)
+		parse_u64(span_of(text), 65535, &mtu);
+	if (netd_call(en->netd, "relay.mtu", json_pack("{s:I}", "mtu", (json_int_t)mtu), NULL, 0, NULL, &e) && mtu)
+		log_err(&e, "setting the MTU of the way out");
+}
+
 /* A netd that was started again knows nothing. */
 static void replay(void *arg)
 {
 	tell_loopback(arg);
+	tell_mtu(arg);
 	host_dns_tell(arg);
 	sandboxes_replay(arg);
 }
@@ -235,6 +249,7 @@ int network_reach_netd(struct engine *en, struct err *fatal)
 		en->netd = NULL; /* its thread lives on, without harm */
 	if (en->netd) {
 		tell_loopback(en);
+		tell_mtu(en);
 		host_dns_tell(en);
 	} else
 		log_err(e, "there is no network for containers but the host's");

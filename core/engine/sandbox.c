@@ -79,12 +79,18 @@ static int space_open(struct engine *en, const struct container *c, struct space
 	return -1;
 }
 
-static int set_routes(const struct container *c, const struct space *space, struct err *e)
+/* Neither the relay works here nor another driver: without a route programs are told at once. */
+static bool has_way_out(const struct engine *en)
+{
+	return !*en->no_relay.msg || *en->driver;
+}
+
+static int set_routes(const struct engine *en, const struct container *c, const struct space *space, struct err *e)
 {
 	static const int families[FAMILIES] = {AF_INET, AF_INET6};
 
 	for (int f = 0; f < FAMILIES; f++) {
-		const struct endpoint *ep = endpoint_default(c, f);
+		const struct endpoint *ep = has_way_out(en) ? endpoint_default(c, f) : NULL;
 		const struct network_family *net = ep ? &ep->net->family[f] : NULL;
 		struct inet via = !net ? (struct inet){0} : net->via.family ? net->via : net->gateway;
 
@@ -181,7 +187,7 @@ static int join_all(struct start *s, const struct space *space, struct endpoint 
 /* With the endpoints in place: routes, files that a crash needs, and those that the container sees. */
 static int furnish(struct start *s, struct space *space, struct err *e)
 {
-	if (space->netns >= 0 && set_routes(s->c, space, e))
+	if (space->netns >= 0 && set_routes(s->en, s->c, space, e))
 		return -1;
 	if (save(s->en, s->c, e))
 		return -1;
@@ -295,7 +301,7 @@ void sandboxes_replay(void *arg)
 /* The endpoints have changed: the kernel, netd and the files follow. */
 static int follow(struct engine *en, struct container *c, const struct space *space, struct err *e)
 {
-	if (set_routes(c, space, e) || save(en, c, e) || sandbox_tell_names(en, c, space->netns, e) ||
+	if (set_routes(en, c, space, e) || save(en, c, e) || sandbox_tell_names(en, c, space->netns, e) ||
 		sandbox_move_ports(en, c, e))
 		return -1;
 	files_follow(en, c);

@@ -22,6 +22,8 @@
 #include <sys/resource.h>
 
 #define STACK_KB 64
+#define MTU_MIN 68 /* RFC 791 */
+#define MTU_MAX 65535
 
 struct loop relay_loop;
 
@@ -105,6 +107,17 @@ static int op_loopback(const json_t *req, int *fds, size_t n_fds, json_t *answer
 	return 0;
 }
 
+/* {"mtu": 1400}: of the way out, as processes inside see it; 0, or without: as large as can be. */
+static int op_mtu(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
+{
+	int64_t mtu = json_int(req, "mtu", 0);
+
+	(void)fds, (void)n_fds, (void)answer;
+	if (mtu && (mtu < MTU_MIN || mtu > MTU_MAX))
+		return err_kind(e, ERR_INVALID, "bad MTU %lld, not %d to %d", (long long)mtu, MTU_MIN, MTU_MAX);
+	return relay_inside_mtu((uint32_t)mtu, e);
+}
+
 static int start(struct err *e)
 {
 	struct relay_ports ports = {{0}, {0}};
@@ -127,5 +140,5 @@ const struct module relay_module = {
 	.name = "relay",
 	.start = start,
 	.info = info,
-	.ops = {{"relay.loopback", op_loopback}},
+	.ops = {{"relay.loopback", op_loopback}, {"relay.mtu", op_mtu}},
 };

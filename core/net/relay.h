@@ -44,6 +44,8 @@ struct relay_ports {
 	uint16_t tcp[2], udp[2]; /* IPv4, IPv6 */
 };
 int relay_inside_setup(const struct relay_ports *ports, struct err *e);
+/* The largest packet of a process inside to a foreign address; 0: no limit but lo's. */
+int relay_inside_mtu(uint32_t mtu, struct err *e);
 bool relay_has_ipv6(void);
 /* nl_open(), on the inside. */
 int relay_netlink(struct nl *nl, int protocol, struct err *e);

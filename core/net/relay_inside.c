@@ -36,6 +36,7 @@
 #define HOOK_PRIORITY (-300) /* "raw": after defragmentation, before connection tracking */
 #define COPY_TCP 256	     /* bytes: an IPv6 header, some extensions, a full TCP header */
 #define COPY_ECHO 65531	     /* as much as an attribute holds */
+#define IPV6_MTU_MIN 1280
 #define LISTEN_BACKLOG 4096
 
 bool relay_has_ipv6(void)
@@ -79,17 +80,23 @@ static void add_address(struct nl_batch *b, const struct inet *a)
 	nl_put(b, IFA_ADDRESS, a->bytes, inet_size(a->family));
 }
 
-static void add_route(struct nl_batch *b, const struct inet *source)
+/* @mtu: of the way out, 0: lo's own. */
+static void add_route(struct nl_batch *b, const struct inet *source, uint32_t mtu)
 {
 	struct rtmsg head = {.rtm_family = (uint8_t)source->family,
 		.rtm_protocol = RTPROT_STATIC,
 		.rtm_scope = RT_SCOPE_HOST,
 		.rtm_type = RTN_LOCAL};
+	size_t metrics;
 
 	nl_begin(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &head, sizeof(head), "making all addresses local");
 	nl_put_u32(b, RTA_TABLE, RELAY_TABLE);
 	nl_put_u32(b, RTA_OIF, 1);
 	nl_put(b, RTA_PREFSRC, source->bytes, inet_size(source->family));
+	metrics = nl_nest(b, RTA_METRICS);
+	if (mtu)
+		nl_put_u32(b, RTAX_MTU, mtu);
+	nl_nest_end(b, metrics);
 }
 
 static void add_rule(struct nl_batch *b, int family)
@@ -103,17 +110,24 @@ static void add_rule(struct nl_batch *b, int family)
 	nl_put_u32(b, FRA_TABLE, RELAY_TABLE);
 }
 
+static struct inet address_of(const char *text)
+{
+	struct inet a;
+
+	if (inet_parse(span_of(text), &a))
+		bug("%s is no address", text);
+	return a;
+}
+
 static int setup_routes(const struct nl *nl, const char *address, struct err *e)
 {
 	struct nl_batch b = NL_BATCH_INIT;
-	struct inet source;
+	struct inet source = address_of(address);
 	int rc;
 
-	if (inet_parse(span_of(address), &source))
-		bug("%s is no address", address);
 	raise_lo(&b);
 	add_address(&b, &source);
-	add_route(&b, &source);
+	add_route(&b, &source, 0);
 	rc = nl_send(nl, &b, e);
 	nl_batch_reset(&b);
 	if (!rc) {
@@ -127,6 +141,24 @@ static int setup_routes(const struct nl *nl, const char *address, struct err *e)
 			*e = again;
 	}
 	nl_batch_release(&b);
+	return rc;
+}
+
+int relay_inside_mtu(uint32_t mtu, struct err *e)
+{
+	struct inet source[2] = {address_of(RELAY_LO4), address_of(RELAY_LO6)};
+	struct nl_batch b = NL_BATCH_INIT;
+	struct nl nl = NL_INIT;
+	int rc;
+
+	if (relay_netlink(&nl, NETLINK_ROUTE, e))
+		return -1;
+	add_route(&b, &source[0], mtu);
+	if (relay_has_ipv6())
+		add_route(&b, &source[1], mtu && mtu < IPV6_MTU_MIN ? IPV6_MTU_MIN : mtu);
+	rc = nl_send(&nl, &b, e);
+	nl_batch_release(&b);
+	nl_close(&nl);
 	return rc;
 }
 

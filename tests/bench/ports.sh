@@ -23,17 +23,8 @@ chmod 1777 "$root/tmp"
 tar -C "$root" -cf "$TEST_TMP/iperf.tar" .
 
 listens() { ip netns exec $client iperf3 -n 1K -c 198.51.100.1 -p "$1" >/dev/null 2>&1; }
-await() {
-	local n=100
-	until "$@"; do
-		n=$((n - 1))
-		[ $n != 0 ] || return 1
-		read -rt 0.1 <><(:)
-	done
-	return 0
-}
 network() { # NAME PORT
-	await listens "$2" || { echo "ports: $1 does not answer" >&2; return 1; }
+	until_true listens "$2" || { echo "ports: $1 does not answer" >&2; return 1; }
 	echo "$1 - 198.51.100.1 $2 ip netns exec $client" >>"$TEST_TMP/networks"
 }
 

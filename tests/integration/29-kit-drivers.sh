@@ -78,6 +78,7 @@ s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
 s.settimeout(5)
 s.sendto(struct.pack("!BBHHH", 8, 0, 0xf7fe, 0, 1), ("198.51.100.2", 0))
 print("reply from", s.recvfrom(1500)[1][0])'
+check_has "relay: --mtu" "mtu 1400" kit --net=relay --mtu=1400 ip route get 198.51.100.2
 # shellcheck disable=SC2046 # pids
 check "relay: its processes end with it" wait_gone $(our_pids)
 mkfifo "$TEST_TMP/up" && chmod 666 "$TEST_TMP/up"

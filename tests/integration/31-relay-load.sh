@@ -33,12 +33,9 @@ memory() { awk '/^Pss:/ { print $2 }' "/proc/$netd_pid/smaps_rollup"; }
 # What the kernel has for netd on both sides, but for TIME-WAIT: nobody's.
 sockets() { { ip netns exec "$relay_host" ss -Htanu; in_inside ss -Htanu; } | grep -vc TIME-WAIT; }
 rules() { in_inside nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'; }
-settled() { # CMD WANT: soon
-	local end=$((SECONDS + 60)) is
-	until is=$($1); [ "$is" = "$2" ]; do
-		[ $SECONDS -lt $end ] || { echo "$1: $is, want $2"; return 1; }
-		sleep 0.2
-	done
+is() { [ "$($1)" = "$2" ]; }
+settled() { # CMD WANT: soon (UDP flows live for half a minute)
+	until_true is "$@" || until_true is "$@" || { echo "$1: $($1), want $2"; return 1; }
 }
 tcp_flows() { info tcp_flows; }
 udp_flows() { info udp_flows; }

@@ -72,3 +72,17 @@ for a in 192.0.2.2 2001:db8:2::2; do
 	check_out "a datagram of the container's MTU: $a" 1400 client udp $a 1400
 	check_out "a large one: $a" 20000 client udp $a 20000
 done
+
+# The MTU of the way out, as a process inside sees it: asked for, and taken back.
+mtu_of() { in_inside python3 -c 'import socket
+for family, address in (socket.AF_INET, "192.0.2.2"), (socket.AF_INET6, "2001:db8:2::2"):
+    with socket.socket(family, socket.SOCK_DGRAM) as s:
+        s.connect((address, 7))
+        print(s.getsockopt(*((41, 24) if family == socket.AF_INET6 else (0, 14))))' | xargs; }
+check_out "an MTU for the way out" "{}" netd_ask '{"op": "relay.mtu", "mtu": 1400}'
+check_out "... is that of both families" "1400 1400" mtu_of
+check_out "one too small for IPv6" "{}" netd_ask '{"op": "relay.mtu", "mtu": 576}'
+check_out "... is IPv4's alone" "576 1280" mtu_of
+check_has "one too small for any" "bad MTU 60, not 68 to 65535" netd_ask '{"op": "relay.mtu", "mtu": 60}'
+check_out "none" "{}" netd_ask '{"op": "relay.mtu"}'
+check_out "... is as large as can be" "65535 65536" mtu_of

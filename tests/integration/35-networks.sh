@@ -14,15 +14,6 @@ ports() { in_netd ip -o link show type veth | wc -l; }
 bridges() { in_netd ip -o link show type bridge | wc -l; }
 reaches() { docker exec "$1" ping -c 1 -W 5 "$2" >/dev/null; }
 blocked() { ! docker exec "$1" ping -c 1 -W 1 "$2" >/dev/null; }
-await() { # CMD...
-	local n=100
-	until "$@" >/dev/null 2>&1; do
-		n=$((n - 1))
-		[ $n != 0 ] || return 1
-		sleep 0.1
-	done
-}
-
 user_env=(CORACLE_NETD_STRICT=1) # any other system call ends netd
 engine_start || exit 1
 docker import -c 'CMD ["sleep", "1000"]' "$(image_busybox)" bb >/dev/null || exit 1
@@ -137,23 +128,23 @@ check_out "only the ports of those that run are left" 3 ports
 # --- engine and netd end ------------------------------------------------------------------------------------------
 before=$(address ant one)
 engine_kill $(our_pids :engine) $(our_pids :netd) # the supervisor starts the next engine
-check "the next engine answers" await docker version
+check "the next engine answers" until_true docker version
 check_out "after kill -9 of both: the same address" "$before" address ant one
 check "containers reach each other" reaches ant "$(address bee one)"
-check "and know each other's names" await reaches ant bee
+check "and know each other's names" until_true reaches ant bee
 check_out "nobody gets an address that is taken" "172.18.0.4" docker run --rm --network one bb sh -c "ip -4 -o addr show eth0 | awk '{sub(\"/.*\", \"\", \$4); print \$4}'"
 check "disconnect after that" docker network disconnect one bee
 check "connect after that" docker network connect one bee
 check "reached again" reaches ant "$(address bee one)"
 kill -9 "$(our_pids :netd)"
-check "netd comes back by itself, and knows the names" await reaches bee ant
+check "netd comes back by itself, and knows the names" until_true reaches bee ant
 
 kill -STOP "$engine_pid" # so that there is none
 engine_kill $(our_pids :engine) $(our_pids :monitor | head -1)
 kill -CONT "$engine_pid"
-check "the next engine answers" await docker version
+check "the next engine answers" until_true docker version
 two_ports() { [ "$(ports)" = 2 ]; } # it is taken down behind the engine's first answer
-check "a container that ended meanwhile leaves no port" await two_ports
+check "a container that ended meanwhile leaves no port" until_true two_ports
 
 # --- nothing is left --------------------------------------------------------------------------------------------------
 docker rm -f ant bee cow >/dev/null

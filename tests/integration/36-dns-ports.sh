@@ -52,7 +52,7 @@ check "netd would die of a call it should not make" grep -qzx strict "/proc/$fir
 docker network create --ipv6 front >/dev/null
 run box web --network front -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:81 -p 8090-8092:90-92 -p 82 --expose 99
 [ "$status" = 0 ] || not_ok "a container with ports starts" "$out"
-check "its services are up" await is_up web
+check "its services are up" until_true is_up web
 check_out "TCP: the client's own address" "198.51.100.2" client tcp 198.51.100.1 8080
 check_out "TCP, IPv6: the same" "2001:db8::2" client tcp 2001:db8::1 8080
 check_out "UDP: the same" "198.51.100.2" client udp 198.51.100.1 8080
@@ -72,7 +72,7 @@ descriptors() { ls "/proc/$first_netd/fd" | wc -l; }
 few() { [ "$(descriptors)" -le $((before + 64)) ]; } # empty pipes are kept for the next connection
 before=$(descriptors)
 check_out "2000 connections" 2000 client many 198.51.100.1 8080
-check "leave no descriptor in netd" await few
+check "leave no descriptor in netd" until_true few
 any=$(inspect web '{{(index .NetworkSettings.Ports "82/tcp" 0).HostPort}}')
 check_out "docker port" "80/tcp -> 0.0.0.0:8080
 80/tcp -> [::]:8080
@@ -159,9 +159,9 @@ check_out "over TCP" 20 bash -c "$docker_cli -H unix://$xdg/docker.sock exec ask
 check_out "on the default bridge, too" "192.0.2.53" docker run --rm -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro bb dig +short any.example
 answers() { [ "$(dig asks +short any.example)" = "$1" ]; }
 resolv 198.51.100.2
-check "the host's servers change: others are asked" await answers 192.0.2.1
+check "the host's servers change: others are asked" until_true answers 192.0.2.1
 resolv 127.0.0.53
-check "and back" await answers 192.0.2.53
+check "and back" until_true answers 192.0.2.53
 # A name of the network's that has no address of that kind, or is not known any more, is nobody else's.
 check_out "what is known here is not asked for elsewhere" "" dig asks +short AAAA db
 docker network create --internal closed >/dev/null
@@ -185,7 +185,7 @@ echo meanwhile >&"${HOLD[1]}"
 read -rt 20 -u "${HOLD[0]}" line
 check_out "without an engine a connection goes on" "meanwhile" echo "$line"
 check_out "and others are made" "198.51.100.2" client tcp 198.51.100.1 8080
-check "the next engine answers" await docker version
+check "the next engine answers" until_true docker version
 check_out "it knows the ports" "$ports" docker port web
 echo after >&"${HOLD[1]}"
 read -rt 20 -u "${HOLD[0]}" line
@@ -193,11 +193,11 @@ check_out "the connection stands" "after" echo "$line"
 netd=$(our_pids :netd)
 check_out "netd has made none" "$first_netd" echo "$netd"
 engine_kill $netd
-check "netd killed: the port is there again" await client tcp 198.51.100.1 8080
+check "netd killed: the port is there again" until_true client tcp 198.51.100.1 8080
 check_out "with the client's address" "198.51.100.2" client tcp 198.51.100.1 8080
 check_out "datagrams too" "198.51.100.2" client udp 198.51.100.1 8080
-check "and names" await dig web +short db
-check "those of others" await answers 192.0.2.53
+check "and names" until_true dig web +short db
+check "those of others" until_true answers 192.0.2.53
 check_out "of the same" "$db" dig web +short db
 docker network disconnect front web
 check_out "disconnected from one network: the port leads to the other" "198.51.100.2" client tcp 198.51.100.1 8080
@@ -210,7 +210,7 @@ docker stop -t 0 web >/dev/null
 check_has "stopped: the port is closed" "refused" client tcp 198.51.100.1 8080
 check_out "and not shown" "{}" inspect web '{{json .NetworkSettings.Ports}}'
 docker start web >/dev/null
-check "started again: it is there" await client tcp 198.51.100.1 8080
+check "started again: it is there" until_true client tcp 198.51.100.1 8080
 
 # --- the host's loopback, where that is asked for -----------------------------------------------------------
 engine_stop
@@ -227,7 +227,7 @@ check_out "the host's loopback, as host-gateway" "loopback" "${ask[@]}"
 netd=$(our_pids :netd)
 engine_kill $netd
 loopback() { [ "$("${ask[@]}" 2>/dev/null)" = loopback ]; }
-check "the next netd knows it too" await loopback
+check "the next netd knows it too" until_true loopback
 engine_stop
 user_env=(CORACLE_NETD_STRICT=1)
 engine_start --host-gateway-ip 10.0.2.2 || exit 1
@@ -238,7 +238,7 @@ engine_stop
 if setcap cap_net_bind_service=ep "$coracle"; then
 	engine_start || exit 1
 	run box low -p 81:80 -p 81:80/udp
-	check "its services are up" await is_up low
+	check "its services are up" until_true is_up low
 	check_out "a privileged port" "198.51.100.2" client tcp 198.51.100.1 81
 	check_out "with datagrams" "198.51.100.2" client udp 198.51.100.1 81
 else

@@ -122,8 +122,9 @@ set_net NET=slirp4netns PORT_DRIVER=none
 engine_start
 check_has "PORT_DRIVER=none" "no PortDriver is available" our_docker run --rm -p 8087:80 bb true
 engine_stop
-set_net
+set_net MTU=1400
 engine_start
+check_has "the relay: MTU" "mtu 1400" inside ip route get 198.51.100.2
 check_out "the relay again, in the namespace that drivers used" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
 engine_stop
 

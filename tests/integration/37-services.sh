@@ -72,14 +72,14 @@ check "PostgreSQL starts" docker run -d --name db --network back --network-alias
 check "a second nginx, on both networks" nginx app --network front --network back
 
 # --- from elsewhere --------------------------------------------------------------------------------
-check "nginx answers the peer" await web 198.51.100.1 who
+check "nginx answers the peer" until_true web 198.51.100.1 who
 check_out "and sees its address" "198.51.100.2" web 198.51.100.1 who
 check_out "over IPv6, which the network has not: the gateway's" "$(docker inspect -f '{{.NetworkSettings.Networks.front.Gateway}}' web)" web '[2001:db8::1]' who
-check "redis answers the peer" await redis PING
+check "redis answers the peer" until_true redis PING
 check_out "as it does" "+PONG" redis PING
 check_has "and sees its address" "addr=198.51.100.2:" in_peer timeout 20 bash -c \
 	'exec 3<>/dev/tcp/198.51.100.1/6379; printf "CLIENT INFO\r\n" >&3; read -r _ <&3; read -r line <&3; echo "$line"'
-check "PostgreSQL answers the peer" await sql 198.51.100.1 "SELECT 1"
+check "PostgreSQL answers the peer" until_true sql 198.51.100.1 "SELECT 1"
 check_out "and sees its address" "198.51.100.2" sql 198.51.100.1 "SELECT host(inet_client_addr())"
 
 # --- each other, by name -----------------------------------------------------------------------------
@@ -95,8 +95,8 @@ check_out "connected to it, it does" "PONG" docker exec web redis-cli -h cache p
 docker network disconnect back web
 check_fails "and no more" docker exec web redis-cli -h cache ping
 docker restart -t 1 cache >/dev/null
-check "restarted, it is found again" await docker exec app redis-cli -h cache ping
-check "and reached" await redis PING
+check "restarted, it is found again" until_true docker exec app redis-cli -h cache ping
+check "and reached" until_true redis PING
 
 # --- a transfer, and the end of the engine ------------------------------------------------------------
 docker exec app redis-cli -h cache config set proto-max-bulk-len 512mb >/dev/null
@@ -126,14 +126,14 @@ transfer_ends() { # NAME
 transfer_begins
 engine_kill $(our_pids :engine)
 transfer_ends "it ends well without an engine"
-check "the next engine answers" await docker version
+check "the next engine answers" until_true docker version
 check_out "everything is reached" "app for 198.51.100.2" web 198.51.100.1 ""
 engine_kill $(our_pids :netd)
-check "netd killed: nginx is reached again" await web 198.51.100.1 ""
+check "netd killed: nginx is reached again" until_true web 198.51.100.1 ""
 check_out "with the peer's address, and names" "app for 198.51.100.2" web 198.51.100.1 ""
-check "redis too" await redis PING
+check "redis too" until_true redis PING
 check_out "PostgreSQL too" "198.51.100.2" sql 198.51.100.1 "SELECT host(inet_client_addr())"
-check "and each other" await docker exec app psql -h db -U postgres -c 'SELECT 1'
+check "and each other" until_true docker exec app psql -h db -U postgres -c 'SELECT 1'
 
 # --- live-restore: the engine is stopped and started -------------------------------------------------------
 transfer_begins

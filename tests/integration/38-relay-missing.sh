@@ -9,16 +9,6 @@
 
 cp "$top"/tests/lib/{deny,port_box,port_client}.py "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
 up() { docker logs web 2>&1 | grep -q up; }
-unreachable() { ! docker run --rm --network one bb nc -w 2 192.0.2.1 80; }
-await() { # CMD...
-	local n=100
-	until "$@" >/dev/null 2>&1; do
-		n=$((n - 1))
-		[ $n != 0 ] || return 1
-		sleep 0.1
-	done
-}
-
 without() { # WHAT SYSCALL ERRNO WHY
 	local any
 	# Nor is there a program that could stand in for the relay (37-engine-drivers has those).
@@ -34,11 +24,11 @@ without() { # WHAT SYSCALL ERRNO WHY
 	check "internal ones, too" docker network create --internal inner
 	docker run -d --name web --network one -p 80 -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro \
 		-v "$TEST_TMP/bin:/test:ro" bb python3 /test/port_box.py >/dev/null
-	check "a container starts on one" await up
+	check "a container starts on one" until_true up
 	check "others find it by name, and reach it" docker run --rm --network one bb ping -c 1 -W 5 web
 	any=$(docker inspect -f '{{(index .NetworkSettings.Ports "80/tcp" 0).HostPort}}' web)
 	check "its published port is reached" as_user python3 "$TEST_TMP/bin/port_client.py" tcp 127.0.0.1 "$any"
-	check "there is no way out" unreachable
+	check_has "there is no way out, which is told at once" "Network is unreachable" docker run --rm --network one bb nc -w 20 192.0.2.1 80
 	docker rm -f web >/dev/null
 	docker network rm one inner >/dev/null
 	engine_stop

@@ -27,12 +27,3 @@ port_net_up() {
 
 in_peer() { nsenter "--net=/run/netns/$peer" "$@"; }
 in_host() { nsenter "--net=/run/netns/$host" "$@"; }
-
-await() { # CMD...: until it succeeds, ten seconds at most
-	local n=100
-	until "$@" >/dev/null 2>&1; do
-		n=$((n - 1))
-		[ $n != 0 ] || return 1
-		sleep 0.1
-	done
-}

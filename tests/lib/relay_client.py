@@ -171,6 +171,9 @@ def slow_reader(address):
     assert sent < 64 << 20, "%d bytes are somewhere" % sent
     print("blocked", flush=True)
     sys.stdin.readline()
+    assert not select.select([], [s], [], 1)[1], "it went on by itself"
+    print("a second later, too", flush=True)
+    sys.stdin.readline()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as u:
         u.settimeout(LONG)
