@@ -661,15 +661,22 @@ static int read_dockerfile(struct build *b, struct dockerfile *f, struct err *e)
 	const char *path = b->o->dockerfile && *b->o->dockerfile ? b->o->dockerfile : "Dockerfile";
 	cleanup_free char *clean = fs_clean_path(path);
 	cleanup_buf struct buf text = BUF_INIT;
+	int rc;
 
 	if (!strncmp(clean, "..", 2))
 		return err_set(e, 0, "forbidden path outside the build context: %s ()", path);
-	if (context_file(b->en, b->context, path, &text, e)) {
-		if (e->kind == ERR_NOT_FOUND)
-			return err_set(e, 0, "Cannot locate specified Dockerfile: %s", path);
+	rc = context_file(b->en, b->context, path, &text, e);
+	if (rc && e->kind == ERR_NOT_FOUND && !strcmp(clean, "Dockerfile"))
+		rc = context_file(b->en, b->context, "dockerfile", &text, e);
+	if (rc && e->kind == ERR_NOT_FOUND)
+		return err_set(e, 0, "Cannot locate specified Dockerfile: %s", path);
+	if (rc) {
 		e->kind = ERR_FAILED;
 		return -1;
 	}
+	b->hidden = context_hidden(b->en, b->context, clean, e);
+	if (!b->hidden)
+		return -1;
 	if (!text.n)
 		return err_kind(e, ERR_INVALID, "the Dockerfile (%s) cannot be empty", path);
 	return dockerfile_parse((struct span){text.p, text.n}, f, e);
@@ -716,6 +723,7 @@ int engine_build(struct engine *en, int context, const struct build_options *o, 
 	free(b.stages);
 	json_decref(b.meta);
 	json_decref(b.known);
+	json_decref(b.hidden);
 	dockerfile_release(&f);
 	return rc && b.failed_aloud ? 0 : rc;
 }

@@ -127,7 +127,7 @@ static int from_context(struct copy *cp, const json_t *sources, struct err *e)
 		if (!strcmp(clean, "..") || !strncmp(clean, "../", 3))
 			return err_set(e, 0, "forbidden path outside the build context: %s ()", json_string_value(s));
 	}
-	matches = context_match(cp->b->en, cp->b->context, sources, cp->add, e);
+	matches = context_match(cp->b->en, cp->b->context, cp->b->hidden, sources, cp->add, e);
 	if (!matches)
 		return -1;
 	add_found(cp, matches, cp->b->context);
@@ -181,7 +181,7 @@ static int from_container(struct copy *cp, struct container *c, const char *sour
 		wild--;
 	pattern = wild ? xasprintf("%s%s%s", base, *base ? "/" : "", wild) : xstrdup(base);
 	json_append_str(patterns, pattern);
-	matches = context_match(cp->b->en, context, patterns, false, e);
+	matches = context_match(cp->b->en, context, NULL, patterns, false, e);
 	if (!matches)
 		return -1;
 	add_found(cp, matches, context);
@@ -303,7 +303,8 @@ static int transfer(struct copy *cp, struct container *c, int context, const cha
 
 	if (!job)
 		return -1;
-	rc = to ? context_pack(cp->b->en, context, path, to, archive_fd(job), &why) :
+	rc = to ? context_pack(cp->b->en, context, context == cp->b->context ? cp->b->hidden : NULL, path, to,
+			  archive_fd(job), &why) :
 		  context_content(cp->b->en, context, path, archive_fd(job), &why);
 	if (!archive_end(job, &end) && !rc)
 		return 0;

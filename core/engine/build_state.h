@@ -19,6 +19,7 @@ struct build {
 	const struct build_options *o;
 	const struct image_client *client;
 	int context;
+	json_t *hidden; /* what of it is not to be copied */
 	char escape;
 	bool failed_aloud; /* a line told it already */
 	int step, steps;

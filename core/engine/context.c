@@ -109,17 +109,26 @@ int context_file(struct engine *en, int context, const char *path, struct buf *t
 	return 0;
 }
 
-json_t *context_match(struct engine *en, int context, const json_t *patterns, bool sniff, struct err *e)
+json_t *context_hidden(struct engine *en, int context, const char *dockerfile, struct err *e)
 {
-	return ask(en, json_pack("{s:s, s:O, s:b}", "op", "match", "patterns", patterns, "sniff", sniff), context,
-		-1, e);
+	return ask(en, json_pack("{s:s, s:o}", "op", "hidden", "path", json_text(dockerfile)), context, -1, e);
 }
 
-int context_pack(struct engine *en, int context, const char *path, const char *to, int out, struct err *e)
+json_t *context_match(struct engine *en, int context, const json_t *hidden, const json_t *patterns, bool sniff,
+	struct err *e)
+{
+	return ask(en,
+		json_pack("{s:s, s:O?, s:O, s:b}", "op", "match", "hidden", hidden, "patterns", patterns, "sniff", sniff),
+		context, -1, e);
+}
+
+int context_pack(struct engine *en, int context, const json_t *hidden, const char *path, const char *to, int out,
+	struct err *e)
 {
 	return ask_only(en,
-		json_pack("{s:s, s:o, s:o}", "op", "pack", "path", json_text(path), "to", json_text(to)), context,
-		out, e);
+		json_pack("{s:s, s:O?, s:o, s:o}", "op", "pack", "hidden", hidden, "path", json_text(path), "to",
+			json_text(to)),
+		context, out, e);
 }
 
 int context_content(struct engine *en, int context, const char *path, int out, struct err *e)

@@ -17,19 +17,26 @@ int context_take(struct engine *en, int in, struct err *e);
 /* The text of a file; ERR_NOT_FOUND if there is none. */
 int context_file(struct engine *en, int context, const char *path, struct buf *text, struct err *e);
 
+/* Which of the Dockerfile and .dockerignore themselves the latter leaves out of what is copied: it is obeyed
+ * by who makes the archive, except that these two are needed here.  An array of paths, a new reference. */
+json_t *context_hidden(struct engine *en, int context, const char *dockerfile, struct err *e);
+
 /**
  * context_match() - What sources of COPY or ADD name
+ * @hidden:	Paths that are treated as not there; or NULL
  * @patterns:	Array of paths below the context's root, as Go's filepath.Match has them
  * @sniff:	Look whether files are archives themselves
  *
  * Return: an array of {"path", "dir", "hash", "archive"}, a new reference, or NULL with @e in Docker's
  * words: ERR_NOT_FOUND where a name stands for nothing
  */
-json_t *context_match(struct engine *en, int context, const json_t *patterns, bool sniff, struct err *e);
+json_t *context_match(struct engine *en, int context, const json_t *hidden, const json_t *patterns, bool sniff,
+	struct err *e);
 
 /* Write to @out (a pipe, closed after) an archive with the file @path as @to, or what is below the directory
  * @path with its names below @to ("": none in front).  All belongs to uid and gid 0. */
-int context_pack(struct engine *en, int context, const char *path, const char *to, int out, struct err *e);
+int context_pack(struct engine *en, int context, const json_t *hidden, const char *path, const char *to, int out,
+	struct err *e);
 /* The same with the file's content alone. */
 int context_content(struct engine *en, int context, const char *path, int out, struct err *e);
 

@@ -18,6 +18,7 @@
 #include "base/proc.h"
 #include "base/sha256.h"
 #include "engine/context.h"
+#include "image/dockerignore.h"
 #include "storage/sandbox.h"
 #include "storage/tar.h"
 
@@ -192,6 +193,23 @@ static int make_index(struct index *x, struct err *e)
 		}
 	tar_reader_free(t);
 	return rc;
+}
+
+/* Take a name out again: a directory stays. */
+static void hide(struct index *x, const char *path)
+{
+	struct item *i = find(x, path), *last = &x->items[x->n - 1];
+
+	if (!i || i->type == '5')
+		return;
+	json_object_del(x->by_path, i->path);
+	free(i->path);
+	free(i->link);
+	x->n--;
+	if (i == last)
+		return;
+	*i = *last;
+	json_set_int(x->by_path, i->path, i - x->items);
 }
 
 /* What @path is in the end, its links followed inside the context; NULL: nothing. */
@@ -373,7 +391,8 @@ static int read_entry(long number, struct buf *text, int out, struct err *e)
 
 	while (!rc && (n = tar_read(t, block, sizeof(block), e)) > 0) {
 		if (text && text->n + (size_t)n > CONTEXT_FILE_MAX)
-			rc = err_kind(e, ERR_INVALID, "the Dockerfile is larger than %d bytes", CONTEXT_FILE_MAX);
+			rc = err_kind(e, ERR_INVALID, "the Dockerfile or .dockerignore is larger than %d bytes",
+				CONTEXT_FILE_MAX);
 		else if (text)
 			buf_add(text, block, (size_t)n);
 		else if (fd_write_full(out, block, (size_t)n))
@@ -393,6 +412,26 @@ static json_t *file(const struct index *x, const char *path, struct err *e)
 		return NULL;
 	}
 	return read_entry(i->entry, &text, -1, e) ? NULL : json_textn(text.p, text.n);
+}
+
+static int hidden(const struct index *x, const char *dockerfile, json_t *out, struct err *e)
+{
+	cleanup_free char *path = clean(dockerfile);
+	const char *const names[] = {".dockerignore", path};
+	const struct item *it = resolve(x, ".dockerignore");
+	cleanup_buf struct buf text = BUF_INIT;
+	struct ignore *g;
+	size_t i;
+
+	if (!it || it->type != '0')
+		return 0;
+	if (read_entry(it->entry, &text, -1, e) || !(g = ignore_parse((struct span){text.p, text.n}, e)))
+		return err_wrap(e, "reading .dockerignore");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (ignore_matches(g, names[i]))
+			json_append_str(out, names[i]);
+	ignore_free(g);
+	return 0;
 }
 
 static int write_entry(struct tar_writer *w, struct tar_reader *t, const struct tar_entry *entry, char type,
@@ -524,13 +563,19 @@ static json_t *work(const json_t *request, struct err *e)
 	const char *op = json_str(request, "op", ""), *path = json_str(request, "path", "");
 	cleanup_json json_t *out = json_array();
 	struct index x;
+	const json_t *h;
+	size_t i;
 
 	if (!strcmp(op, "take"))
 		return take(e) ? NULL : json_true();
 	if (make_index(&x, e))
 		return NULL;
+	json_array_foreach(json_arr(request, "hidden"), i, h)
+		hide(&x, json_string_value(h));
 	if (!strcmp(op, "file"))
 		return file(&x, path, e);
+	if (!strcmp(op, "hidden"))
+		return hidden(&x, path, out, e) ? NULL : json_incref(out);
 	if (!strcmp(op, "match"))
 		return match(&x, request, out, e) ? NULL : json_incref(out);
 	if (!strcmp(op, "pack"))

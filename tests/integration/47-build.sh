@@ -88,6 +88,12 @@ printf 'FROM busybox\nRUN echo piped\n' >"$TEST_TMP/piped"
 check_has "a Dockerfile from standard input" "Successfully built" bash -c "tar -C $TEST_TMP -cf $TEST_TMP/piped.tar piped; curl -s --unix-socket $xdg/docker.sock -X POST --data-binary @$TEST_TMP/piped.tar 'http://d/build?dockerfile=piped'"
 
 # --- failures -------------------------------------------------------------------------------------------
+dockerfile 'FROM scratch'
+printf '*.log\nDockerfile\n' >"$ctx/.dockerignore"
+touch "$ctx/a.log" "$ctx/file"
+mine
+elsewhere() { printf 'FROM busybox\nCOPY . /c\nRUN cd /c && find . | sort\n' | build --no-cache -f - "$ctx" 2>&1 | grep '^\.' | tr '\n' ' '; }
+check_out "COPY . takes neither a Dockerfile from elsewhere nor one that .dockerignore names" ". ./.dockerignore ./file " elsewhere
 dockerfile $'FROM busybox\nRUN echo said >&2; exit 7'
 check_status "a command that fails: its exit code" 7 build "$ctx"
 check_has "which it was" "returned a non-zero code: 7" build "$ctx"
