@@ -135,7 +135,9 @@ static struct client *send_call(struct docker *d, struct client *c, const struct
 		.target = path,
 		.content_type = call->content_type,
 		.body_fd = call->body_fd,
+		.broken = call->broken,
 		.auth = call->auth,
+		.auths = call->auths,
 		.upgrade = call->upgrade,
 	};
 

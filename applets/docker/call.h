@@ -18,7 +18,8 @@ struct call {
 	const json_t *body;	  /* or NULL */
 	int body_fd;		  /* > 0: body from there, of this type: */
 	const char *content_type;
-	const char *auth;
+	const atomic_bool *broken; /* see client_http.h; lives as long as the process */
+	const char *auth, *auths;
 	bool upgrade;
 };
 

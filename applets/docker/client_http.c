@@ -114,6 +114,7 @@ static int send_all(int fd, const void *p, size_t n)
 
 struct upload {
 	int from, to;
+	const atomic_bool *broken;
 };
 
 static void upload_main(void *arg)
@@ -133,8 +134,8 @@ static void upload_main(void *arg)
 			send_all(u->to, "\r\n", 2))
 			break;
 	}
-	/* A body that could not be read must not look whole. */
-	if (n < 0)
+	/* A body that could not be read, or made, must not look whole. */
+	if (n < 0 || (n == 0 && u->broken && atomic_load(u->broken)))
 		shutdown(u->to, SHUT_RDWR);
 	else if (n == 0)
 		send_all(u->to, "0\r\n\r\n", 5);
@@ -144,12 +145,13 @@ static void upload_main(void *arg)
 	free(u);
 }
 
-static int upload_start(struct client *c, int body_fd, struct err *e)
+static int upload_start(struct client *c, const struct request *r, struct err *e)
 {
 	struct upload *u = xcalloc(1, sizeof(*u));
 	int rc;
 
-	u->from = fcntl(body_fd, F_DUPFD_CLOEXEC, 3);
+	u->broken = r->broken;
+	u->from = fcntl(r->body_fd, F_DUPFD_CLOEXEC, 3);
 	u->to = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
 	rc = u->from < 0 || u->to < 0 ? errno : thread_start("upload", upload_main, u, 64);
 	if (!rc)
@@ -166,6 +168,8 @@ static void format_head(const struct request *r, struct buf *b)
 	buf_adds(b, "User-Agent: Docker-Client/" CORACLE_VERSION " (linux; coracle)\r\n");
 	if (r->auth)
 		buf_addf(b, "X-Registry-Auth: %s\r\n", r->auth);
+	if (r->auths)
+		buf_addf(b, "X-Registry-Config: %s\r\n", r->auths);
 	if (r->upgrade)
 		buf_adds(b, "Connection: Upgrade\r\nUpgrade: tcp\r\n");
 	if (r->content_type)
@@ -188,7 +192,7 @@ int client_request(struct client *c, const struct request *r, struct err *e)
 	c->ended = c->keep = false;
 	if (send_all(c->fd, b.p, b.n))
 		return err_set(e, errno, "error during connect: sending a request");
-	return r->body_fd > 0 ? upload_start(c, r->body_fd, e) : 0;
+	return r->body_fd > 0 ? upload_start(c, r, e) : 0;
 }
 
 /* --- receiving ---------------------------------------------------------------------------- */

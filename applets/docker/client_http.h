@@ -14,6 +14,7 @@
 
 #include "endpoint.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct client;
@@ -25,7 +26,9 @@ struct request {
 	const void *body;
 	size_t len;
 	int body_fd;		  /* > 0: the body is what this gives, sent by a thread; body is unused */
+	const atomic_bool *broken; /* true at the end of body_fd: it is not whole, hang up; or NULL */
 	const char *auth;	  /* X-Registry-Auth, or NULL */
+	const char *auths;	  /* X-Registry-Config: those of all registries, or NULL */
 	bool upgrade;		  /* ask to take the connection over */
 };
 

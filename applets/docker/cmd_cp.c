@@ -147,7 +147,7 @@ struct packing {
 	int dirfd, out;
 	const char *base, *name;
 	int64_t bytes;
-	int rc;
+	atomic_bool failed; /* with @e */
 	struct err e;
 };
 
@@ -155,17 +155,19 @@ static void *pack_main(void *arg)
 {
 	struct packing *p = arg;
 	struct tar_writer *w = tar_writer_new(p->out);
+	int rc = tar_pack_tree(w, p->dirfd, p->base, p->name, false, &p->e);
 
-	p->rc = tar_pack_tree(w, p->dirfd, p->base, p->name, false, &p->e);
-	if (!p->rc)
-		p->rc = tar_write_end(w, &p->e);
+	if (!rc)
+		rc = tar_write_end(w, &p->e);
 	p->bytes = tar_writer_total(w);
+	atomic_store(&p->failed, rc != 0);
 	tar_writer_free(w);
 	close(p->out);
 	return NULL;
 }
 
-static int put(struct docker *d, const char *container, const char *dir, int body, struct err *e)
+static int put(struct docker *d, const char *container, const char *dir, int body, const atomic_bool *broken,
+	struct err *e)
 {
 	cleanup_free char *at = archive_target(container, dir, e);
 	cleanup_buf struct buf to = BUF_INIT;
@@ -178,7 +180,7 @@ static int put(struct docker *d, const char *container, const char *dir, int bod
 	if (o.archive)
 		target_query(&to, "copyUIDGID", "true");
 	c = call_open(d, &(struct call){.method = "PUT", .target = to.p, .body_fd = body,
-		.content_type = "application/x-tar"}, true, e);
+		.broken = broken, .content_type = "application/x-tar"}, true, e);
 	if (!c)
 		return -1;
 	client_close(c);
@@ -225,14 +227,16 @@ static int upload(struct docker *d, const char *container, struct packing *p, co
 		close(ends[1]);
 		return err_set(e, rc, "starting a thread");
 	}
-	rc = put(d, container, dir, ends[0], e);
+	rc = put(d, container, dir, ends[0], &p->failed, e);
 	close(ends[0]); /* the connection's thread has its own */
-	if (rc)
-		return -1; /* and what packs ends with us */
-	pthread_join(thread, NULL);
-	if (p->rc && e)
-		*e = p->e;
-	return p->rc;
+	if (!rc)
+		pthread_join(thread, NULL); /* else what packs ends with us */
+	if (!atomic_load(&p->failed))
+		return rc;
+	if (p->e.code == EPIPE) /* the engine hung up: it told why */
+		return rc;
+	*e = p->e;
+	return -1;
 }
 
 /* The destination in the container: a link is followed once, as the stock client does. */
@@ -257,13 +261,13 @@ static int from_stdin(struct docker *d, const char *container, const struct copy
 {
 	if (!to->is_dir)
 		return err_kind(e, ERR_INVALID, "destination \"%s:%s\" must be a directory", container, to->path);
-	return put(d, container, to->path, fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), e);
+	return put(d, container, to->path, fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), NULL, e);
 }
 
 static int copy_in(struct docker *d, char *source, const char *container, char *path, struct err *e)
 {
 	struct copy_end from = {0}, to = {.path = path};
-	struct packing p = {.e = ERR_INIT};
+	static struct packing p = {.e = ERR_INIT}; /* its thread may outlive the call */
 	struct copy_plan plan;
 	char *base;
 

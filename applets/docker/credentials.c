@@ -263,6 +263,26 @@ int credentials_get(const struct docker *d, const char *key, struct credentials 
 	return helper ? helper_get(helper, key, c, e) : file_get(d, key, c);
 }
 
+json_t *credentials_all(const struct docker *d)
+{
+	static const char *const members[] = {"auths", "credHelpers"};
+	json_t *all = json_object(), *value;
+	struct credentials c;
+	const char *key;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(members); i++)
+		json_object_foreach(json_obj(d->config, members[i]), key, value) {
+			struct err e = ERR_INIT;
+
+			if (json_object_get(all, key) || credentials_get(d, key, &c, &e) <= 0)
+				continue;
+			json_set_new(all, key, credentials_json(&c, key));
+			credentials_release(&c);
+		}
+	return all;
+}
+
 int credentials_store(struct docker *d, const char *key, const struct credentials *c, bool *plain, struct err *e)
 {
 	const char *helper = helper_of(d, key);

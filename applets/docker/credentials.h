@@ -20,6 +20,9 @@ int credentials_get(const struct docker *d, const char *key, struct credentials 
  * now in a file, unencrypted, and were not before. */
 int credentials_store(struct docker *d, const char *key, const struct credentials *c, bool *plain,
 	struct err *e);
+/* Those of all registries that are known, as X-Registry-Config has them: {"host": {"username", …}}, a
+ * new reference. */
+json_t *credentials_all(const struct docker *d);
 int credentials_erase(struct docker *d, const char *key, struct err *e);
 void credentials_release(struct credentials *c);
 

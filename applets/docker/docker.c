@@ -27,7 +27,7 @@ static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_update, entries_ps, entries_stats, entries_logs, entries_containers, entries_images,
 	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
 	entries_network_create,
-	entries_inspect, entries_system, entries_context, entries_dial,
+	entries_build, entries_inspect, entries_system, entries_context, entries_dial,
 };
 
 static const struct group {
@@ -35,6 +35,7 @@ static const struct group {
 	const char *brief;
 	const char *usage; /* as the stock client shows it after an unknown command */
 } groups[] = {
+	{"builder", "Manage builds", "docker builder"},
 	{"container", "Manage containers", "docker container"},
 	{"context", "Manage contexts", "docker context COMMAND"},
 	{"image", "Manage images", "docker image"},
@@ -45,12 +46,9 @@ static const struct group {
 
 /* Commands of the stock client that are not here; "group name", or a whole group. */
 static const char *const absent[] = {
-	"build", "builder", "buildx", "bake", "checkpoint", "compose", "config",
-	"login", "logout", "manifest", "node", "plugin", "push", "search",
+	"buildx", "bake", "checkpoint", "compose", "config", "manifest", "node", "plugin",
 	"secret", "service", "stack", "swarm", "trust", "context export",
-	"context import", "context update",
-	"image build", "image push", "system df",
-	"system prune", "volume update", NULL,
+	"context import", "context update", "system df", "system prune", "volume update", NULL,
 };
 
 static struct {
@@ -135,7 +133,7 @@ static int by_name(const void *pa, const void *pb)
 }
 
 /* What most people use first, at the top of docker --help. */
-static const char *const common[] = {"run", "exec", "ps", "logs", "pull", "images", "version", "info", NULL};
+static const char *const common[] = {"run", "exec", "ps", "build", "logs", "pull", "images", "version", "info", NULL};
 
 /* The commands of a group; of the top, either the common ones or the others. */
 static void list_entries(const char *group, bool commons, FILE *out)

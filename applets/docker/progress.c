@@ -137,7 +137,20 @@ static int message_error(const json_t *m, struct err *e)
 	return text ? err_kind(e, ERR_FAILED, "%s", text) : 0;
 }
 
-int progress_show(struct client *c, FILE *out, struct err *e)
+static void note_build(const json_t *m, char **id, int *code)
+{
+	const char *named = json_str(json_obj(m, "aux"), "ID", NULL);
+	int64_t status = json_int(json_obj(m, "errorDetail"), "code", 0);
+
+	if (named) {
+		free(*id);
+		*id = xstrdup(named);
+	}
+	if (status > 0 && status < 256)
+		*code = (int)status;
+}
+
+int progress_build(struct client *c, FILE *out, char **id, int *code, struct err *e)
 {
 	struct json_stream in = {.c = c, .text = BUF_INIT};
 	struct screen s = {.out = out, .terminal = out && is_terminal(fileno(out))};
@@ -145,6 +158,8 @@ int progress_show(struct client *c, FILE *out, struct err *e)
 	int rc;
 
 	while ((rc = json_stream_next(&in, &m, e)) > 0) {
+		if (id)
+			note_build(m, id, code);
 		rc = message_error(m, e);
 		if (!rc && out)
 			show_message(&s, m);
@@ -156,4 +171,9 @@ int progress_show(struct client *c, FILE *out, struct err *e)
 	free(s.ids.v);
 	buf_release(&in.text);
 	return rc < 0 ? -1 : 0;
+}
+
+int progress_show(struct client *c, FILE *out, struct err *e)
+{
+	return progress_build(c, out, NULL, NULL, e);
 }

@@ -13,5 +13,8 @@
  * place, else a line for each change.  @out NULL: show nothing.  -1 with @e if the engine reports an
  * error, or the stream breaks. */
 int progress_show(struct client *c, FILE *out, struct err *e);
+/* The same for a build: *id gets the image's (to free(); NULL if the engine named none), *code the exit
+ * status that goes with an error (1, or that of a RUN that failed). */
+int progress_build(struct client *c, FILE *out, char **id, int *code, struct err *e);
 
 #endif

@@ -121,6 +121,17 @@ int tar_write_end(struct tar_writer *w, struct err *e); /* two zero blocks, flus
 int tar_pack_tree(struct tar_writer *w, int dirfd, const char *path, const char *name, bool overlay,
 	struct err *e);
 
+/* What is below a directory, as far as @pick wants it.  Everything belongs to uid and gid 0, and of its
+ * extended attributes security.capability alone is kept: a build's context. */
+enum tar_picked {
+	TAR_PICK_TAKE,
+	TAR_PICK_ENTER, /* not it, but look at what is in it */
+	TAR_PICK_PASS,	/* nor that */
+	TAR_PICK_FAIL,	/* stop: @e says why */
+};
+typedef enum tar_picked tar_pick(void *arg, const char *path, const struct stat *st, struct err *e);
+int tar_pack_picked(struct tar_writer *w, int dirfd, tar_pick *pick, void *arg, struct err *e);
+
 /* --- decompression, told by magic: gzip (all members), zstd (all frames) or plain --- */
 struct inflater;
 struct inflater *inflater_new(struct stream *in); /* borrows @in */

@@ -32,6 +32,9 @@ struct tar_packer {
 	struct tar_writer *w;
 	const char *prefix; /* before every path, "" or ending in a slash */
 	bool overlay;
+	bool context; /* of a build: see tar_pack_picked() */
+	tar_pick *pick;
+	void *pick_arg;
 	struct inodes inodes;
 };
 
@@ -83,6 +86,11 @@ static int add_xattr(void *arg, const char *name, const void *value, size_t n)
 	*x = (struct tar_xattr){ xstrdup(name), xmalloc(n), n };
 	memcpy(x->value, value, n);
 	return 0;
+}
+
+static int add_capability(void *arg, const char *name, const void *value, size_t n)
+{
+	return strcmp(name, "security.capability") ? 0 : add_xattr(arg, name, value, n);
 }
 
 /* The owner an archive gave it, where only one id is mapped. */
@@ -158,9 +166,11 @@ static int put_entry(struct tar_packer *p, const struct tree_item *it, int fd, s
 		en->size = en->real_size = it->st.st_size;
 	if (fd >= 0) {
 		recall_owner(fd, en);
-		if (xattrs_each(fd, add_xattr, en))
+		if (xattrs_each(fd, p->context ? add_capability : add_xattr, en))
 			return err_set(e, errno, "reading attributes");
 	}
+	if (p->context)
+		en->uid = en->gid = 0;
 	if (tar_write_entry(p->w, en, e))
 		return -1;
 	return en->type == '0' ? tar_write_file(p->w, fd, en->size, e) : 0;
@@ -272,4 +282,34 @@ int tar_pack_tree(struct tar_writer *w, int dirfd, const char *path, const char 
 	if (parent < 0)
 		return err_set(e, errno, "opening %s", path);
 	return pack_single(w, parent, base, name, overlay, e);
+}
+
+static int visit_picked(void *arg, const struct tree_item *it, struct err *e)
+{
+	struct tar_packer *p = arg;
+
+	switch (p->pick(p->pick_arg, it->path, &it->st, e)) {
+	case TAR_PICK_TAKE:
+		return tar_pack_item(p, it, e);
+	case TAR_PICK_ENTER:
+		return 0;
+	case TAR_PICK_PASS:
+		return 1;
+	case TAR_PICK_FAIL:
+		break;
+	}
+	return -1;
+}
+
+int tar_pack_picked(struct tar_writer *w, int dirfd, tar_pick *pick, void *arg, struct err *e)
+{
+	struct tar_packer *p = tar_packer_new(w, "", false);
+	int rc;
+
+	p->context = true;
+	p->pick = pick;
+	p->pick_arg = arg;
+	rc = tree_walk(dirfd, visit_picked, NULL, p, e);
+	tar_packer_free(p);
+	return rc;
 }

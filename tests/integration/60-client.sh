@@ -20,8 +20,8 @@ check_status "no engine, status" 1 no_engine ps
 check_status "no engine for a run" 125 no_engine run x
 check_has "version without an engine" "API version:       1.51" no_engine version
 check_out "unknown command" "docker: unknown command: docker frobnicate$nl${nl}Run 'docker --help' for more information" no_engine frobnicate
-check_has "a command of the stock client" "'build' is not part of this client; use the stock docker CLI against this engine: DOCKER_HOST=unix:///nonexistent.sock docker build" \
-	no_engine build .
+check_has "a command of the stock client" "'swarm' is not part of this client; use the stock docker CLI against this engine: DOCKER_HOST=unix:///nonexistent.sock docker swarm" \
+	no_engine swarm init
 check_has "one in a group" "'system df' is not part of this client" no_engine system df x
 check_out "unknown option" "unknown flag: --frob$nl${nl}Usage:  docker ps [OPTIONS]$nl${nl}Run 'docker ps --help' for more information" no_engine ps --frob
 check_status "unknown option, status" 125 no_engine ps --frob
