@@ -31,9 +31,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,26 +97,21 @@ static void notify(const struct supervisor *s, const char *text)
 
 static int engine_start(struct supervisor *s, struct err *e)
 {
-	int fds[ROLE_LISTEN - ROLE_CONTROL + ROLE_LISTEN_MAX], pair[2];
-	cleanup_close int theirs = -1;
+	int fds[ROLE_LISTEN - ROLE_CONFIG + ROLE_LISTEN_MAX];
 	char count[16];
 	size_t i;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "starting the engine");
-	s->control = pair[0];
-	theirs = pair[1];
-	fds[ROLE_CONTROL - 3] = theirs;
-	fds[ROLE_CONFIG - 3] = s->memory;
-	fds[ROLE_DATA_LOCK - 3] = s->data_lock;
-	fds[ROLE_EXEC_LOCK - 3] = s->exec_lock;
+	fds[ROLE_CONFIG - ROLE_CONFIG] = s->memory;
+	fds[ROLE_DATA_LOCK - ROLE_CONFIG] = s->data_lock;
+	fds[ROLE_EXEC_LOCK - ROLE_CONFIG] = s->exec_lock;
 	for (i = 0; i < s->listen.n; i++)
-		fds[ROLE_LISTEN - 3 + i] = s->listen.v[i].fd;
+		fds[ROLE_LISTEN - ROLE_CONFIG + i] = s->listen.v[i].fd;
 	snprintf(count, sizeof(count), "%zu", s->listen.n);
 	s->told = false;
 	s->begun = clock_mono_ns();
-	return proc_spawn_role((const char *const[]){":engine", count, s->reloaded ? "reload" : NULL, NULL},
-		fds, ROLE_LISTEN - 3 + s->listen.n, &s->engine, NULL, e);
+	s->control = proc_spawn_talking((const char *const[]){":engine", count, s->reloaded ? "reload" : NULL, NULL}, fds,
+		ROLE_LISTEN - ROLE_CONFIG + s->listen.n, &s->engine, NULL, e);
+	return s->control < 0 ? -1 : 0;
 }
 
 static int map_ids(struct supervisor *s, struct err *e)
@@ -270,35 +263,17 @@ static void interrupted(struct supervisor *s)
 
 static void signalled(struct supervisor *s)
 {
-	struct signalfd_siginfo si;
+	int signo = proc_signals_take(s->signals);
 
-	if (read(s->signals, &si, sizeof(si)) != sizeof(si))
-		return;
-	if (si.ssi_signo == SIGCHLD) {
+	if (signo == SIGCHLD) {
 		reap(s);
-	} else if (si.ssi_signo == SIGHUP) {
+	} else if (signo == SIGHUP) {
 		s->reloaded = true;
 		if (s->engine)
 			kill(s->engine, SIGHUP);
-	} else if (si.ssi_signo != SIGUSR1 && si.ssi_signo != SIGUSR2) {
+	} else if (signo && signo != SIGUSR1 && signo != SIGUSR2) {
 		interrupted(s);
 	}
-}
-
-static int signals_open(struct err *e)
-{
-	static const int taken[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGUSR1, SIGUSR2};
-	sigset_t set;
-	size_t i;
-	int fd;
-
-	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&set, taken[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? err_set(e, errno, "opening a signalfd") : fd;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -345,13 +320,8 @@ static void step(struct supervisor *s)
 static int config_keep(const struct config *c, struct err *e)
 {
 	cleanup_json json_t *j = config_to_json(c);
-	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_close int fd = memfd_create("config", MFD_CLOEXEC);
 
-	json_print(j, true, &text);
-	if (fd < 0 || fd_write_full(fd, text.p, text.n))
-		return err_set(e, errno, "keeping the configuration");
-	return fd_steal(&fd);
+	return json_memfd(j, e);
 }
 
 static int prepare(struct supervisor *s, struct err *e)
@@ -374,7 +344,7 @@ static int prepare(struct supervisor *s, struct err *e)
 	s->memory = config_keep(c, e);
 	if (s->memory < 0)
 		return -1;
-	s->signals = signals_open(e);
+	s->signals = proc_signals_open(e);
 	if (s->signals < 0)
 		return -1;
 	return prctl(PR_SET_CHILD_SUBREAPER, 1) ? err_set(e, errno, "becoming a subreaper") : 0;

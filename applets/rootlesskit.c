@@ -27,9 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,7 +54,7 @@ static int complain(const struct err *e)
 static int check_process_options(const struct kit *k, struct err *e)
 {
 	static const char *const reapers[] = {"auto", "true", "false", NULL},
-				 *const propagations[] = {"", "rprivate", "private", "rslave", "slave", NULL};
+				 *const propagations[] = {"", "rprivate", "private", "rslave", "slave", "rshared", "shared", NULL};
 	enum subid_source source;
 
 	if (strcmp(k->copy_up_mode, "tmpfs+symlink"))
@@ -69,8 +67,10 @@ static int check_process_options(const struct kit *k, struct err *e)
 		return err_kind(e, ERR_INVALID, "reaper requires --pidns");
 	if (*k->evacuate && !k->cgroupns)
 		return err_kind(e, ERR_INVALID, "evacuate-cgroup2 requires --cgroupns");
-	if (*k->evacuate)
-		return err_kind(e, ERR_NOT_SUPPORTED, "evacuate-cgroup2 is not supported");
+	if (*k->evacuate && !k->pidns)
+		return err_kind(e, ERR_INVALID, "evacuate-cgroup2 requires --pidns");
+	if (evacuate_check(k->evacuate, e))
+		return -1;
 	if (subid_source_parse(k->subid_source, &source))
 		return err_kind(e, ERR_INVALID, "failed to setup UID/GID map: failed to compute uid/gid map: unknown subid source \"%s\"",
 			k->subid_source);
@@ -106,7 +106,7 @@ static int open_state(struct parent *p, struct err *e)
 {
 	char temporary[] = "/tmp/rootlesskitXXXXXX";
 	cleanup_free char *lock = NULL;
-	static const char *const old[] = {"api.sock", "child_pid", "netns", "resolv.conf", "netd.json", "netd.sock"};
+	static const char *const old[] = {"api.sock", "child_pid", "netns", "resolv.conf", "hosts", "netd.json", "netd.sock"};
 	size_t i;
 
 	if (!*p->kit.state_dir)
@@ -155,30 +155,15 @@ static void set_environment(const struct parent *p)
 
 /* --- the child ------------------------------------------------------------------------------------ */
 
-static int keep_arguments(char **argv, struct err *e)
-{
-	cleanup_json json_t *words = json_strv(argv);
-	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_close int fd = memfd_create("arguments", MFD_CLOEXEC);
-
-	json_print(words, false, &text);
-	if (fd < 0 || fd_write_full(fd, text.p, text.n))
-		return err_set(e, errno, "keeping the arguments");
-	return fd_steal(&fd);
-}
-
 static int start_child(struct parent *p, char **argv, struct err *e)
 {
-	cleanup_close int theirs = -1, arguments = keep_arguments(argv, e);
-	int pair[2];
+	cleanup_json json_t *words = json_strv(argv);
+	cleanup_close int arguments = json_memfd(words, e);
 
 	if (arguments < 0)
 		return -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "making a socket pair");
-	p->control = pair[0];
-	theirs = pair[1];
-	return proc_spawn_role((const char *const[]){":rootlesskit", NULL}, (int[]){theirs, arguments}, 2, &p->role, NULL, e);
+	p->control = proc_spawn_talking((const char *const[]){":rootlesskit", NULL}, &arguments, 1, &p->role, NULL, e);
+	return p->control < 0 ? -1 : 0;
 }
 
 static int map_ids(struct parent *p, struct err *e)
@@ -192,6 +177,8 @@ static int map_ids(struct parent *p, struct err *e)
 	subid_source_parse(p->kit.subid_source, &source);
 	if (idmap_of_user(&u, source, &uids, &gids, e) || !idmap_can_apply(e) || idmap_apply(p->role, &uids, &gids, e))
 		return err_wrap(e, "[rootlesskit:parent] error: failed to setup UID/GID map");
+	if (*p->kit.evacuate && evacuate(p->kit.evacuate, e))
+		return -1;
 	return sock_send(p->control, &m, sizeof(m), NULL, 0) ? err_set(e, errno, "telling the child") : 0;
 }
 
@@ -243,31 +230,6 @@ static int go(struct parent *p, struct err *e)
 
 /* --- until it ends -------------------------------------------------------------------------------- */
 
-static int open_signals(struct err *e)
-{
-	static const int taken[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
-	sigset_t set;
-	size_t i;
-	int fd;
-
-	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&set, taken[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? err_set(e, errno, "opening a signalfd") : fd;
-}
-
-static void pass_signal(const struct parent *p)
-{
-	struct signalfd_siginfo si;
-
-	/* The terminal's signals (from the kernel) the child has got as well. */
-	if (read(p->signals, &si, sizeof(si)) == sizeof(si) && si.ssi_signo != SIGCHLD && si.ssi_code <= 0)
-		kill(p->role, (int)si.ssi_signo);
-}
-
 /* The child's wait status. */
 static int attend(struct parent *p)
 {
@@ -287,7 +249,7 @@ static int attend(struct parent *p)
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[0].revents)
-			pass_signal(p);
+			proc_signals_pass(p->signals, p->role);
 		if (fds[1].revents)
 			state_serve(&state, p->api);
 	}
@@ -301,7 +263,7 @@ static int run(struct parent *p, char **argv, struct err *e)
 		return complain(e);
 	set_environment(p);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	p->signals = open_signals(e);
+	p->signals = proc_signals_open(e);
 	if (p->signals < 0 || start_child(p, argv, e) || await_ready(p, e) ||
 		kit_network_start(&p->network, &p->kit, p->child, p->dir, e) || publish(p, e) || write_state(p, e) || go(p, e))
 		return complain(e);

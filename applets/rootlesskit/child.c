@@ -3,7 +3,7 @@
  * applets/rootlesskit/child.c - rootlesskit's process inside the namespaces
  *
  * Theory of operation
- *   (1) unshare the user and mount namespace, have it mapped, become root of it;
+ *   (1) unshare the user, mount and cgroup namespace, have ids mapped, become root of them;
  *   (2) make the other namespaces; for --pidns go on as its first process, while the one before only
  *	 passes signals and the status on;
  *   (3) say READY, and wait for GO: the parent sets up the network and publishes ports meanwhile;
@@ -33,7 +33,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,15 +100,21 @@ static int make_netns(struct err *e)
 	return netns < 0 ? -1 : raise_loopback(e);
 }
 
+/* ns_settle() has made all mounts slaves; RootlessKit's default is to be cut off altogether. */
+static int propagate(struct err *e)
+{
+	unsigned long how = MS_REC | (strstr(kit.propagation, "shared") ? MS_SHARED : MS_PRIVATE);
+
+	if (!strstr(kit.propagation, "slave") && mount("", "/", NULL, how, NULL))
+		return err_set(e, errno, "setting the mounts' propagation");
+	return 0;
+}
+
 static int make_others(struct err *e)
 {
-	int flags = (kit.utsns ? CLONE_NEWUTS : 0) | (kit.ipcns ? CLONE_NEWIPC : 0) |
-		(kit.cgroupns ? CLONE_NEWCGROUP : 0) | (kit.pidns ? CLONE_NEWPID : 0);
+	int flags = (kit.utsns ? CLONE_NEWUTS : 0) | (kit.ipcns ? CLONE_NEWIPC : 0) | (kit.pidns ? CLONE_NEWPID : 0);
 
-	/* ns_settle() has made all mounts slaves; RootlessKit's default is to be cut off altogether. */
-	if (!strstr(kit.propagation, "slave") && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return err_set(e, errno, "making the mounts private");
-	if (make_netns(e))
+	if (propagate(e) || make_netns(e))
 		return -1;
 	return flags && unshare(flags) ? err_set(e, errno, "making namespaces") : 0;
 }
@@ -138,9 +143,11 @@ static int set_mounts(const char *dns, struct err *e)
 			return -1;
 	if (kit.pidns && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return err_set(e, errno, "mounting /proc");
-	if (!*dns || kit.detach_netns)
+	if (!kit_has_netns(&kit) || kit.detach_netns)
 		return 0;
-	return kit_resolv_conf(state_dir, dns, copied_up("/etc"), e);
+	if (kit_hosts(state_dir, copied_up("/etc"), e))
+		return -1;
+	return *dns ? kit_resolv_conf(state_dir, dns, copied_up("/etc"), e) : 0;
 }
 
 /* --- the command ------------------------------------------------------------------------------- */
@@ -157,13 +164,10 @@ static char *command_text(void)
 
 static void be_command(pid_t parent, int report)
 {
-	sigset_t none;
 	int code;
 
 	proc_die_with_parent(parent); /* as RootlessKit's does */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	proc_signals_restore();
 	execvp(kit.command[0], kit.command);
 	code = errno;
 	fd_write_full(report, &code, sizeof(code));
@@ -222,15 +226,6 @@ static void serve_socket(void)
 	sock_send(KIT_CONTROL, &answer, sizeof(answer), &fd, fd >= 0);
 }
 
-/* Signals that people send are passed on; those of the terminal, everybody there has got. */
-static void pass_signal(pid_t to)
-{
-	struct signalfd_siginfo si;
-
-	if (read(signals, &si, sizeof(si)) == sizeof(si) && si.ssi_signo != SIGCHLD && si.ssi_code <= 0)
-		kill(to, (int)si.ssi_signo);
-}
-
 /* Wait for @pid, reaping what else ends; its wait status. */
 static int attend(pid_t pid, bool serve)
 {
@@ -245,26 +240,10 @@ static int attend(pid_t pid, bool serve)
 		if (poll(p, 2, -1) < 0)
 			continue;
 		if (p[0].revents)
-			pass_signal(pid);
+			proc_signals_pass(signals, pid);
 		if (p[1].revents)
 			serve_socket();
 	}
-}
-
-static int open_signals(struct err *e)
-{
-	static const int taken[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
-	sigset_t set;
-	size_t i;
-
-	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&set, taken[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	fd_close(&signals);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
-	return signals < 0 ? err_set(e, errno, "opening a signalfd") : 0;
 }
 
 /* The end of the command in RootlessKit's words; our exit status. */
@@ -304,7 +283,8 @@ static int run_command(void)
 
 	await(KIT_GO, &m);
 	servers = kit_host_servers(); /* before the file is another one */
-	if (set_mounts(m.dns, &e) || join_relay(servers, &e) || open_signals(&e) || start_command(&pid, &e)) {
+	if (set_mounts(m.dns, &e) || join_relay(servers, &e) ||
+		kit_sysfs(kit_has_netns(&kit) && !kit.detach_netns, *kit.evacuate, &e) || start_command(&pid, &e)) {
 		fprintf(stderr, "[rootlesskit:child ] error: %s\n", e.msg);
 		if (*e.hint)
 			fprintf(stderr, "[rootlesskit:child ] hint: %s\n", e.hint);
@@ -337,9 +317,17 @@ static int enter(struct err *e)
 		return fail(KIT_FAILED, e);
 	if (ns_unshare(e))
 		return fail(KIT_NO_USERNS, e);
+	/* Before the parent evacuates us: its root is the cgroup in which siblings of ours can be made. */
+	if (kit.cgroupns && unshare(CLONE_NEWCGROUP)) {
+		err_set(e, errno, "making a cgroup namespace");
+		return fail(KIT_FAILED, e);
+	}
 	tell(KIT_MAP_ME, 0, NULL);
 	await(KIT_MAPPED, &m);
-	return ns_settle(e) || make_others(e) || open_signals(e) ? fail(KIT_FAILED, e) : 0;
+	if (ns_settle(e) || make_others(e))
+		return fail(KIT_FAILED, e);
+	signals = proc_signals_open(e);
+	return signals < 0 ? fail(KIT_FAILED, e) : 0;
 }
 
 int rootlesskit_role_main(int argc, char **argv)

@@ -73,18 +73,3 @@ int kit_copy_up(const char *dir, struct err *e)
 		return err_set(e, ENOTDIR, "failed to create bind mount on %s", dir);
 	return copy_up(dir, e);
 }
-
-/* With an /etc of our own the file is ours; else one of the state directory is mounted over it, for
- * as long as the host does not replace its own. */
-int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e)
-{
-	cleanup_free char *text = xasprintf("nameserver %s\n", dns), *path = fs_join(state_dir, "resolv.conf");
-
-	if (file_write_at(AT_FDCWD, path, text, strlen(text), 0644, 0, e))
-		return -1;
-	if (etc)
-		return file_write_at(AT_FDCWD, "/etc/resolv.conf", text, strlen(text), 0644, 0, e);
-	if (mount(path, "/etc/resolv.conf", "", MS_BIND, NULL))
-		return err_set(e, errno, "failed to create bind mount /etc/resolv.conf for %s", path);
-	return 0;
-}

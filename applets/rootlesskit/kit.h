@@ -73,10 +73,27 @@ struct kit_port {
 	uint16_t child_port;
 };
 
-/* --- copyup.c: the child's mounts --- */
+/* --- copyup.c, mounts.c: the child's mounts --- */
 int kit_copy_up(const char *dir, struct err *e);
 /* Make /etc/resolv.conf (@etc: it is a tmpfs of ours) name this server, with files of the state directory. */
 int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e);
+/* Make /etc/hosts know the host's name as ourselves: its address is not ours. */
+int kit_hosts(const char *state_dir, bool etc, struct err *e);
+/* With @netns a /sys that shows the network namespace we are in, with @cgroup a cgroup tree that begins at
+ * our cgroup namespace's root. */
+int kit_sysfs(bool netns, bool cgroup, struct err *e);
+
+/* --- evacuate.c: --evacuate-cgroup2, in the parent --- */
+/* Is it a name for a cgroup? */
+int evacuate_check(const char *group, struct err *e);
+/**
+ * evacuate() - Move all processes of our cgroup into a child group, and hand its controllers down
+ *
+ * A cgroup of version 2 that has processes cannot give controllers to those below it: the child's namespace,
+ * whose root that cgroup is, could make none that limits anything.  Without version 2 it is a warning.  What
+ * one process or controller refuses is a warning, too.
+ */
+int evacuate(const char *group, struct err *e);
 
 /* --- network.c: --net and --port-driver, as the parent sees them --- */
 struct kit_network {

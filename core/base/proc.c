@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -177,6 +178,22 @@ out:
 	return rc;
 }
 
+int proc_spawn_talking(const char *const argv[], const int *fds, size_t n, pid_t *pid, int *pidfd, struct err *e)
+{
+	cleanup_close int ours = -1, its = -1;
+	int all[FDS_MAX], pair[2];
+
+	if (n >= FDS_MAX)
+		bug("role %s gets %zu descriptors", argv[0], n + 1);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return err_set(e, errno, "starting %s: making a socket pair", argv[0]);
+	ours = pair[0];
+	its = all[0] = pair[1];
+	if (n)
+		memcpy(all + 1, fds, n * sizeof(*fds));
+	return proc_spawn_role(argv, all, n + 1, pid, pidfd, e) ? -1 : fd_steal(&ours);
+}
+
 uint64_t proc_start_time(pid_t pid)
 {
 	char path[64], text[1024], *at;
@@ -237,6 +254,49 @@ void proc_die_with_parent(pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
+}
+
+/* --- signals --- */
+
+int proc_signals_open(struct err *e)
+{
+	static const int taken[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
+	sigset_t set;
+	size_t i;
+	int fd;
+
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(&set, taken[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return fd < 0 ? err_set(e, errno, "opening a signalfd") : fd;
+}
+
+int proc_signals_take(int fd)
+{
+	struct signalfd_siginfo si;
+
+	return read(fd, &si, sizeof(si)) == sizeof(si) ? (int)si.ssi_signo : 0;
+}
+
+void proc_signals_pass(int fd, pid_t to)
+{
+	struct signalfd_siginfo si;
+
+	/* Above 0 the kernel has sent it: the terminal, to its whole foreground group. */
+	if (read(fd, &si, sizeof(si)) == sizeof(si) && si.ssi_signo != SIGCHLD && si.ssi_code <= 0)
+		kill(to, (int)si.ssi_signo);
+}
+
+void proc_signals_restore(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 }
 
 /* --- threads --- */

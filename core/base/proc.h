@@ -33,6 +33,10 @@
  */
 int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *pid, int *pidfd,
 	struct err *e);
+/* The same with a SOCK_SEQPACKET pair between the two: the child's end is its 3, @fds are 4, …  Ours, for
+ * the caller to close, or -1 with @e. */
+int proc_spawn_talking(const char *const argv[], const int *fds, size_t n, pid_t *pid, int *pidfd,
+	struct err *e);
 
 /* Have descriptors from @first on close with exec.  Calls nothing but the kernel: for after vfork, too. */
 int proc_close_on_exec(int first);
@@ -46,6 +50,17 @@ int proc_reap(int pidfd);
 
 /* Name a child that must not outlive us: SIGKILL at the parent's death; checks for the race. */
 void proc_die_with_parent(pid_t parent);
+
+/* --- signals, of a process with one loop --- */
+/* Take what people, systemd and children send (TERM, INT, QUIT, HUP, USR1, USR2, CHLD) by descriptor, and ignore
+ * PIPE.  A signalfd, good after fork(2), too; or -1 with @e. */
+int proc_signals_open(struct err *e);
+/* One signal from it: its number, 0: none. */
+int proc_signals_take(int fd);
+/* Take one, and pass it on to @to; not CHLD, and none of the terminal's, which everybody there has got. */
+void proc_signals_pass(int fd, pid_t to);
+/* In a child, before exec: as if nothing had been taken. */
+void proc_signals_restore(void);
 
 /* --- threads --- */
 /* Run fn(arg) in a detached thread with @stack_kb KiB of stack (64 does for straight code without

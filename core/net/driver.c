@@ -447,17 +447,10 @@ static int start_tap(struct driver *d, const char *kind, const struct driver_opt
 	const char *filter, int stream, struct err *e)
 {
 	cleanup_free char *pid = xasprintf("%d", (int)p->pid), *mtu = xasprintf("%u", mtu_of(o));
-	int pair[2], fds[2], rc;
+	const char *const argv[] = {":tap", kind, pid, p->netns ? p->netns : "", d->ifname, mtu, filter, NULL};
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "making a socketpair");
-	fds[0] = pair[1];
-	fds[1] = stream;
-	rc = proc_spawn_role((const char *const[]){":tap", kind, pid, p->netns ? p->netns : "", d->ifname, mtu, filter, NULL},
-		fds, stream < 0 ? 1 : 2, &d->tap, NULL, e);
-	close(pair[1]);
-	d->tap_fd = pair[0];
-	return rc;
+	d->tap_fd = proc_spawn_talking(argv, &stream, stream < 0 ? 0 : 1, &d->tap, NULL, e);
+	return d->tap_fd < 0 ? -1 : 0;
 }
 
 static void take_addresses(struct driver *d, const struct tap_ready *r)

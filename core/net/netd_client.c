@@ -127,17 +127,8 @@ static int spawn(int execfd, bool relay, struct err *e)
 {
 	/* A test may want to see it die of a system call that it should not make. */
 	const char *const argv[] = {":netd", relay ? "relay" : "norelay", getenv("CORACLE_NETD_STRICT") ? "strict" : NULL, NULL};
-	cleanup_close int ours = -1, its = -1;
-	int pair[2], fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "making a socketpair");
-	ours = pair[0];
-	its = fds[0] = pair[1];
-	fds[1] = execfd;
-	if (proc_spawn_role(argv, fds, 2, NULL, NULL, e))
-		return -1;
-	return fd_steal(&ours);
+	return proc_spawn_talking(argv, &execfd, 1, NULL, NULL, e);
 }
 
 /* A connection that was greeted: to the netd that lives, or to a new one.  -1 with @e. */

@@ -177,17 +177,13 @@ int cage_make(int dirfd, unsigned int owner, uint64_t tasks, bool network, struc
 {
 	cleanup_free char *uid = xasprintf("%u", highest_id() - owner), *limit = xasprintf("%llu", (unsigned long long)tasks);
 	const char *const argv[] = {":cage", uid, limit, network ? "n" : "-", NULL};
-	cleanup_close int ours = -1, its = -1, pidfd = -1;
-	int pair[2], rc;
+	cleanup_close int ours = -1, pidfd = -1;
 	pid_t pid;
+	int rc;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "making a socketpair");
-	ours = pair[0];
-	its = pair[1];
-	if (proc_spawn_role(argv, &its, 1, &pid, &pidfd, e))
+	ours = proc_spawn_talking(argv, NULL, 0, &pid, &pidfd, e);
+	if (ours < 0)
 		return -1;
-	fd_close(&its);
 	rc = guide(pid, ours, dirfd, network, e);
 	fd_close(&ours);
 	proc_reap(pidfd);

@@ -256,16 +256,8 @@ static int spawn(struct err *e)
 	/* Room in its arguments for the id, which ps shows. */
 	static const char room[] = "----------------------------------------------------------------";
 	const char *const argv[] = { ":monitor", room, NULL };
-	cleanup_close int ours = -1, its = -1;
-	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, errno, "making a socketpair");
-	ours = pair[0];
-	its = pair[1];
-	if (proc_spawn_role(argv, &its, 1, NULL, NULL, e))
-		return -1;
-	return fd_steal(&ours);
+	return proc_spawn_talking(argv, NULL, 0, NULL, NULL, e);
 }
 
 /* Nothing has ever come from a spare monitor: something to read is its end. */

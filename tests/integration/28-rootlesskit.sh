@@ -49,6 +49,10 @@ unknown copy-up mode: foo|--copy-up=/etc --copy-up-mode=foo
 reaper requires --pidns|--reaper=true
 unknown reaper mode: foo|--pidns --reaper=foo
 evacuate-cgroup2 requires --cgroupns|--evacuate-cgroup2=foo
+evacuate-cgroup2 requires --pidns|--cgroupns --evacuate-cgroup2=foo
+unexpected evacuation group name "a/b": must not contain "/"|--pidns --cgroupns --evacuate-cgroup2=a/b
+unexpected evacuation group name "..": must not contain "/"|--pidns --cgroupns --evacuate-cgroup2=..
+unknown propagation: foo|--propagation=foo
 invalid CIDR address: 1.2.3|--net=none --cidr=1.2.3
 mtu must be <= 65521, got 70000|--net=none --mtu=70000
 failed to setup UID/GID map: failed to compute uid/gid map: unknown subid source "foo"|--subid-source=foo
@@ -81,6 +85,44 @@ if [ "$(id -u)" = 0 ]; then
 	check_has "--propagation=rslave: the host's mounts are seen" " master:" shared --propagation=rslave
 	out=$(shared)
 	case $out in *master:*|'') not_ok "the default: they are not" "$out" ;; *) ok "the default: they are not" ;; esac
+fi
+
+check_out "--net=none: /sys shows the devices inside" lo kit --net=none ls /sys/class/net
+check_has "... and the host's cgroups" "$(ls /sys/fs/cgroup | head -1)" kit --net=none ls /sys/fs/cgroup
+check_out "--net=none: the host's name is ourselves" "127.0.0.1 $(hostname)"$'\n'"::1 $(hostname)" kit --net=none tail -n 2 /etc/hosts
+check_out "... with --copy-up=/etc, too" "127.0.0.1 $(hostname)"$'\n'"::1 $(hostname)" kit --net=none --copy-up=/etc tail -n 2 /etc/hosts
+check_out "--detach-netns: /sys and /etc/hosts are the host's" "$(tail -n 1 /etc/hosts)" kit --net=none --detach-netns tail -n 1 /etc/hosts
+
+# --- cgroups: in one that is given to the user ------------------------------------------------------
+
+cgroup2=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+if [ "$(id -u)" != 0 ] || [ -z "$cgroup2" ] || ! mkdir "$cgroup2/kit-$$" 2>/dev/null; then
+	skip "--evacuate-cgroup2" "machine: no cgroup v2 that root can give away"
+else
+	group=$cgroup2/kit-$$
+	# The groups below have what all have here, which one is enough to see.
+	controller=$(awk '{ print $1 }' "$cgroup2/cgroup.controllers")
+	if [ "$controller" ] && ! grep -qw "$controller" "$cgroup2/cgroup.subtree_control"; then
+		echo "+$controller" >"$cgroup2/cgroup.subtree_control"
+		at_exit 'echo "-$controller" >"$cgroup2/cgroup.subtree_control"'
+	fi
+	[ -z "$controller" ] || echo "+$controller" >"$group/cgroup.subtree_control"
+	at_exit 'find "$group" -depth -type d -exec rmdir {} +'
+	given() { # CMD...: by the user, in a new group that is his
+		local new
+		new=$(mktemp -d "$group/XXXXXX") && chown -R "$test_uid:$test_gid" "$new" && echo "$new" >"$TEST_TMP/group"
+		sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$new" setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups \
+			env -i HOME="$test_home" USER="$test_user" PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 20 "$@"
+	}
+	evac() { given rootlesskit --pidns --cgroupns --evacuate-cgroup2=evac "$@"; }
+	check_out "--evacuate-cgroup2: the group is seen from its parent" "0::/evac" evac grep ^0:: /proc/self/cgroup
+	check_out "... which has handed its controllers down" "$controller" cat "$(cat "$TEST_TMP/group")/cgroup.subtree_control"
+	check_out "... is the root of what is mounted, and empty" evac evac sh -c 'cd /sys/fs/cgroup && cat cgroup.procs && ls -d */ | tr -d /'
+	check "... a group beside it can be made, filled and removed" evac sh -c 'cd /sys/fs/cgroup && mkdir b && echo $$ >b/cgroup.procs &&
+		grep -qx 0::/b /proc/self/cgroup && echo $$ >evac/cgroup.procs && rmdir b'
+	check_out "... with a network of its own, too" "lo evac" evac --net=none sh -c 'cd /sys/fs/cgroup && echo $(ls /sys/class/net) $(ls -d */ | tr -d /)'
+	check_has "... whoever is in the group goes along" "/evac" given sh -c 'rootlesskit --pidns --cgroupns --evacuate-cgroup2=evac true && cat /proc/self/cgroup'
+	check_has "a cgroup that is not ours" "[rootlesskit:parent] error: mkdir $cgroup2/evac: Permission denied" kit --pidns --cgroupns --evacuate-cgroup2=evac true
 fi
 
 # --- state directory ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 TEST(start_time_tells_processes_apart)
@@ -137,4 +138,33 @@ TEST(messages_carry_descriptors)
 	close(pair[1]);
 	close(pipefd[0]);
 	close(pipefd[1]);
+}
+
+TEST(signals_come_by_descriptor_and_are_passed_on)
+{
+	struct err e = ERR_INIT;
+	sigset_t before, after;
+	int fd, status = 0;
+	pid_t pid;
+
+	sigprocmask(SIG_BLOCK, NULL, &before);
+	fd = proc_signals_open(&e);
+	NEED(fd >= 0);
+	raise(SIGHUP);
+	CHECK_INT(proc_signals_take(fd), SIGHUP);
+	pid = fork();
+	if (!pid) {
+		proc_signals_restore();
+		for (;;)
+			pause();
+	}
+	raise(SIGTERM);
+	proc_signals_pass(fd, pid);
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	CHECK_INT(proc_signals_take(fd), SIGCHLD);
+	close(fd);
+	proc_signals_restore();
+	sigprocmask(SIG_BLOCK, NULL, &after);
+	CHECK(sigismember(&before, SIGTERM) == sigismember(&after, SIGTERM));
 }
