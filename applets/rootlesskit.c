@@ -199,6 +199,8 @@ static int await_ready(struct parent *p, struct err *e)
 			*e = m.err;
 		if (m.word == KIT_NO_USERNS)
 			host_explain_unshare(e);
+		else if (m.word == KIT_FAILED)
+			host_explain_settle(e);
 		return -1;
 	}
 	p->child = m.pid;

@@ -66,5 +66,9 @@ int ids_map(pid_t engine, const struct config *c, bool quiet, struct err *e)
 		idmap_single(u.uid, &uids);
 		idmap_single(u.gid, &gids);
 	}
+	if (!quiet && uids.n > 1 && (idmap_size(&uids) <= SUBIDS_USUAL || idmap_size(&gids) <= SUBIDS_USUAL))
+		log_warn("%llu uids and %llu gids are mapped, fewer than the %u that images count on: some cannot be unpacked; "
+			 "'setuptool check' says what to add to /etc/subuid and /etc/subgid",
+			(unsigned long long)idmap_size(&uids), (unsigned long long)idmap_size(&gids), SUBIDS_USUAL + 1);
 	return idmap_apply(engine, &uids, &gids, e) ? err_wrap(e, MAP_ERROR) : 0;
 }

@@ -19,6 +19,7 @@
 #include "ns/tool.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -162,13 +163,15 @@ static void check_subids(const struct setup *s, bool gids, struct lacks *l)
 	const char *file = gids ? "/etc/subgid" : "/etc/subuid";
 	cleanup_free char *number = xasprintf("%u", s->user.uid);
 	cleanup_free char *what = NULL;
-	const char *name = *s->user.name ? s->user.name : number;
+	const char *name = *s->user.name ? s->user.name : number, *word = gids ? "subgid" : "subuid";
+	uint64_t n = idmap_count_subids(&s->user, gids);
 	uint32_t start = subid_free_start(file);
 
-	if (idmap_has_subids(&s->user, gids))
+	if (n >= SUBIDS_USUAL)
 		return;
-	what = xasprintf("Add %s entry for %s", gids ? "subgid" : "subuid", name);
-	lack(l, true, gids ? "subgid" : "subuid", what, "echo \"%s:%u:65536\" >> %s", name, start, file);
+	what = n ? xasprintf("Add %s entry for %s: %" PRIu64 " ids are fewer than images count on", word, name, n) :
+		   xasprintf("Add %s entry for %s", word, name);
+	lack(l, !n, word, what, "echo \"%s:%u:%u\" >> %s", name, start, SUBIDS_USUAL, file);
 }
 
 static void check_uidmap(struct lacks *l)
@@ -177,6 +180,59 @@ static void check_uidmap(struct lacks *l)
 
 	if (!idmap_can_apply(&e))
 		lack(l, true, "uidmap", "Install newuidmap & newgidmap binaries", "%s", host_install_command(HOST_UIDMAP));
+}
+
+/* The two as they are found, for chmod; those that have their privilege are left out. */
+static char *without_privilege(void)
+{
+	static const char *const names[] = {"newuidmap", "newgidmap"};
+	struct buf list = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		cleanup_free char *path = tool_find(names[i]), *good = tool_find_privileged(names[i]);
+
+		if (path && !good)
+			buf_addf(&list, " %s", path);
+	}
+	buf_adds(&list, "");
+	return buf_detach(&list);
+}
+
+/* Can all ids be mapped?  Tried with a namespace that is thrown away, once nothing is known to be missing. */
+static void check_mapping(const struct setup *s, struct lacks *l)
+{
+	static struct idmap uids, gids;
+	cleanup_close int ours = -1, its = -1;
+	struct err e = ERR_INIT;
+	int pair[2], rc = -1;
+	char byte;
+	pid_t pid;
+
+	if (lacks_required(l) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return;
+	ours = pair[0];
+	its = pair[1];
+	pid = fork();
+	if (!pid) {
+		close(ours);
+		rc = unshare(CLONE_NEWUSER) || write(its, "", 1) != 1 || read(its, &byte, 1);
+		_exit(rc);
+	}
+	fd_close(&its);
+	if (pid > 0 && read(ours, &byte, 1) == 1)
+		rc = idmap_of_user(&s->user, SUBID_AUTO, &uids, &gids, &e) || idmap_apply(pid, &uids, &gids, &e) ? -1 : 0;
+	fd_close(&ours);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	if (rc && *e.msg) {
+		cleanup_free char *bare = without_privilege();
+
+		if (*bare)
+			lack(l, true, "uidmap", "Give newuidmap & newgidmap their privilege back", "chmod u+s%s", bare);
+		else
+			lack(l, true, "uidmap", "Let newuidmap & newgidmap map the ids of this user", "# %s", e.msg);
+	}
 }
 
 /* --- recommended ---------------------------------------------------------------------------- */
@@ -297,6 +353,7 @@ void check_host(const struct setup *s, struct lacks *l)
 	check_namespaces(s, l);
 	check_subids(s, false, l);
 	check_subids(s, true, l);
+	check_mapping(s, l);
 	check_network(s, l);
 	check_storage(l);
 	check_systemd(s, l);

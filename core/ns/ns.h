@@ -113,8 +113,11 @@ int subid_source_parse(const char *text, enum subid_source *source);
 int idmap_of_user(const struct ns_user *u, enum subid_source source, struct idmap *uids, struct idmap *gids,
 	struct err *e);
 
-/* Was this user given subordinate ids of the kind?  Asked as SUBID_AUTO. */
-bool idmap_has_subids(const struct ns_user *u, bool gids);
+/* How many subordinate ids of the kind was this user given?  Asked as SUBID_AUTO. */
+uint64_t idmap_count_subids(const struct ns_user *u, bool gids);
+/* The ids of a map, its user's own among them. */
+uint64_t idmap_size(const struct idmap *m);
+#define SUBIDS_USUAL 65536 /* so many images of distributions count on: "nobody" is 65534 */
 
 /* What getsubids(1) prints ("0: name 100000 65536") as lines of a subid file with @uid as the owner;
  * what is no such line is left out. */

@@ -21,7 +21,6 @@
 
 #define SUBUID "/etc/subuid"
 #define SUBGID "/etc/subgid"
-#define SUBIDS_USUAL 65536
 #define NSSWITCH_MAX (1 << 20)
 #define ASK_TIMEOUT_MS 30000  /* of a directory service */
 #define ANSWER_MAX (64 << 10) /* bytes; 340 ranges are less than half of it */
@@ -142,11 +141,21 @@ static int map_of(const struct ns_user *u, enum subid_source source, bool gids, 
 	return idmap_compute(file, u->uid, name, own, m, e);
 }
 
-bool idmap_has_subids(const struct ns_user *u, bool gids)
+uint64_t idmap_size(const struct idmap *m)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		n += m->at[i].count;
+	return n;
+}
+
+uint64_t idmap_count_subids(const struct ns_user *u, bool gids)
 {
 	static struct idmap m; /* 4 KiB */
 
-	return !map_of(u, SUBID_AUTO, gids, &m, NULL);
+	return map_of(u, SUBID_AUTO, gids, &m, NULL) ? 0 : idmap_size(&m) - 1;
 }
 
 static int hint_subids(const struct ns_user *u, struct err *e)
