@@ -172,6 +172,13 @@ static int attach(struct engine *en, struct endpoint *ep, const struct space *sp
 	return rc;
 }
 
+static bool has_link(const struct endpoint *list)
+{
+	while (list && !*list->port)
+		list = list->next;
+	return list != NULL;
+}
+
 static int tie(struct engine *en, struct endpoint *ep, const json_t *settings, const struct space *space,
 	struct err *e)
 {
@@ -236,6 +243,8 @@ struct endpoint *endpoint_new(struct engine *en, struct network *n, const json_t
 		goto fail;
 	choose_mac(ep, settings);
 	if (choose_name(ep, others, settings, e))
+		goto fail;
+	if (!has_link(others) && endpoint_prepare_netns(space->netns, e))
 		goto fail;
 	if (take_addresses(en, ep, settings, e))
 		goto fail;

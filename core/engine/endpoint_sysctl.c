@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/engine/endpoint_sysctl.c - sysctls of one interface: com.docker.network.endpoint.sysctls
+ * core/engine/endpoint_sysctl.c - sysctls of a namespace with links, and of one interface
  *
- * The option is a list "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2"; IFNAME
+ * An interface's come from com.docker.network.endpoint.sysctls.  The option is a list "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2"; IFNAME
  * stands for the name that the interface has in the container.  Only an interface's own can be named:
  * five parts, each of letters, digits, "_" and "-", so that no path leads elsewhere.
  */
@@ -19,6 +19,40 @@
 
 #define SYSCTLS_OPTION NETWORK_OPTION "endpoint.sysctls"
 #define PARTS 5 /* net, ipv4, conf, IFNAME, log_martians */
+
+/* --- all links ---------------------------------------------------------------------------------- */
+
+static void put(int dirfd, const char *name, const char *value)
+{
+	cleanup_close int fd = dirfd < 0 ? -1 : openat(dirfd, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, value, strlen(value)) < 0)
+		return;
+}
+
+/* The kernel keeps each namespace's "ipv4" and "ipv6" in one chain, so that a look-up takes as long as there
+ * are namespaces: once is enough. */
+static int set_for_links(void *arg, struct err *e)
+{
+	cleanup_close int ipv4 = open("/proc/sys/net/ipv4", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int ipv6 = open("/proc/sys/net/ipv6", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	(void)arg;
+	(void)e;
+	/* Where /proc/sys is not ours to write, neighbours take some seconds to notice a new address, */
+	put(ipv4, "conf/default/arp_notify", "1");
+	put(ipv6, "conf/default/ndisc_notify", "1");
+	/* and connections pay for a pace (bbr, where the host has that) on links that need none. */
+	put(ipv4, "tcp_congestion_control", "reno");
+	return 0;
+}
+
+int endpoint_prepare_netns(int netns, struct err *e)
+{
+	return netns_run(netns, set_for_links, NULL, e);
+}
+
+/* --- one interface ------------------------------------------------------------------------------- */
 
 static bool is_word(struct span s)
 {

@@ -125,6 +125,8 @@ int endpoint_parse_mac(const char *text, uint8_t mac[6]);
 
 /* Endpoint settings against a network, "invalid endpoint settings:\n…"; @n NULL: not known yet. */
 int endpoint_check(const struct network *n, const char *network, const json_t *settings, struct err *e);
+/* What links in a container's namespace take over as they are made; before the first one. */
+int endpoint_prepare_netns(int netns, struct err *e);
 /* The option com.docker.network.endpoint.sysctls (endpoint_sysctl.c): what is wrong with it goes to the array
  * @bad; and what it says is done. */
 void endpoint_check_sysctls(const json_t *settings, json_t *bad);

@@ -39,23 +39,10 @@
 
 /* --- the namespace ---------------------------------------------------------------------------- */
 
-static void put_sysctl(const char *path, const char *value)
-{
-	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, value, strlen(value)) < 0)
-		return;
-}
-
 static int prepare_space(void *arg, struct err *e)
 {
 	struct space *space = arg;
 
-	/* Where /proc/sys is not ours to write, neighbours take some seconds to notice a new address, */
-	put_sysctl("/proc/sys/net/ipv4/conf/default/arp_notify", "1");
-	put_sysctl("/proc/sys/net/ipv6/conf/default/ndisc_notify", "1");
-	/* and connections pay for a pace (bbr, where the host has that) on links that need none. */
-	put_sysctl("/proc/sys/net/ipv4/tcp_congestion_control", "reno");
 	return nl_open(&space->nl, -1, NETLINK_ROUTE, e) || link_loopback(&space->nl, e) ? -1 : 0;
 }
 
