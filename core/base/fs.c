@@ -458,7 +458,7 @@ int fs_tree_usage_at(int dirfd_, const char *path, int64_t *bytes, int64_t *inod
 			fstatat(dirfd(stack[depth].dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
 		if (S_ISDIR(st.st_mode) || st.st_nlink == 1 || seen_add(&seen, st.st_dev, st.st_ino)) {
-			*bytes += st.st_size;
+			*bytes += S_ISDIR(st.st_mode) ? 0 : st.st_size;
 			++*inodes;
 		}
 		if (S_ISDIR(st.st_mode) && depth + 1 < DEPTH_MAX) {

@@ -52,7 +52,7 @@ int fs_mkdir_p_at(int dirfd, const char *path, mode_t mode, struct err *e);
 /* Remove a tree; a thing that is not there is success.  Never follows links, makes directories
  * it owns accessible where their mode stands in the way, depth bounded by descriptors not stack. */
 int fs_remove_tree_at(int dirfd, const char *path, struct err *e);
-/* Bytes allocated and number of inodes below, each inode once. */
+/* Bytes of content and number of inodes below, each inode once; directories have no bytes, as in `docker ps -s`. */
 int fs_tree_usage_at(int dirfd, const char *path, int64_t *bytes, int64_t *inodes, struct err *e);
 
 int fs_fsync_dir(int dirfd);

@@ -307,14 +307,14 @@ static void null_if_empty(json_t *j, const char *key)
 
 static json_t *disk_images(struct engine *en, int64_t *layers_size, struct err *e)
 {
-	const struct images_list all = {.all = true, .shared_size = true};
+	const struct images_list top = {.shared_size = true};
 	const struct images_use use = {engine_image_use, en};
 
 	json_t *list, *v;
 	size_t i;
 
 	*layers_size = images_layers_size(en->images);
-	list = images_list_json(en->images, &all, &use, e);
+	list = images_list_json(en->images, &top, &use, e);
 	json_array_foreach(list, i, v) {
 		null_if_empty(v, "RepoTags");
 		null_if_empty(v, "RepoDigests");

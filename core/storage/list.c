@@ -257,7 +257,7 @@ static int count_change(struct compare *c, const char *path, int kind, const str
 	(void)kind;
 	(void)e;
 	if (it) {
-		u->bytes += it->st.st_size;
+		u->bytes += S_ISDIR(it->st.st_mode) ? 0 : it->st.st_size;
 		u->inodes++;
 	}
 	return 0;

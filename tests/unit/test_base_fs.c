@@ -277,10 +277,12 @@ TEST(usage_counts_an_inode_once)
 	put(dir, "t/f", "0123456789");
 	CHECK_OK(e, fs_tree_usage_at(dir, "t", &bytes, &inodes, &e));
 	CHECK_INT(inodes, 1);
+	CHECK_INT(bytes, 10);
+	mkdirat(dir, "t/d", 0755);
 	CHECK(linkat(dir, "t/f", dir, "t/g", 0) == 0);
 	CHECK(linkat(dir, "t/f", dir, "t/h", 0) == 0);
 	CHECK_OK(e, fs_tree_usage_at(dir, "t", &again, &inodes, &e));
-	CHECK_INT(inodes, 1);
+	CHECK_INT(inodes, 2);
 	CHECK_INT(again, bytes);
 	CHECK_INT(fs_tree_usage_at(dir, "absent", &bytes, &inodes, &e), -1);
 	CHECK_INT(e.code, ENOENT);
