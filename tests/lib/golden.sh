@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+#
+# tests/lib/golden.sh - what the scripts about recorded answers share; sourced after lib.sh
+: "${GOLDEN:=}"
+registry=10.99.0.2 # where the records have them: an open one, and one with accounts
+
+# golden_needed NAME TOOL: are there records? Says so if not.
+golden_needed() {
+	[ -n "$GOLDEN" ] || { skip "$1" "machine: GOLDEN names no directory of records"; return 1; }
+	[ -e "$GOLDEN/$2" ] || { not_ok "$1" "$GOLDEN has no $2"; return 1; }
+}
+registry_answers() { [ "$(curl -s -o /dev/null -m 5 -w '%{http_code}' "http://$registry:$1/v2/")" != 000 ]; }
+golden_registries() { registry_answers 5000 && registry_answers 5001; }
+
+# The root directory they were made with, made again of Debian sid's busybox; prints the archive's path.
+. "$top/tests/lib/debian.sh"
+rootfs_recorded() {
+	local root=$TEST_TMP/recorded tar=$TEST_TMP/recorded.tar sid bb a
+	sid=$(debian_unpack sid busybox-static) || return 1
+	bb=$sid/usr/bin/busybox
+	mkdir -p "$root"/{bin,dev,etc,proc,root,sys,tmp}
+	chmod 755 "$root"
+	chmod 1777 "$root/tmp"
+	cp "$bb" "$root/bin/busybox"
+	for a in $("$bb" --list); do [ "$a" = busybox ] || ln -sf busybox "$root/bin/$a"; done
+	echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
+	echo root:x:0: >"$root/etc/group"
+	tar -C "$root" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@1700000000 -cf "$tar" . && echo "$tar"
+}
+
+# An engine that trusts the two registries.
+golden_engine() {
+	as_user mkdir -p "$test_home/.config/docker"
+	echo "{\"insecure-registries\": [\"$registry:5000\", \"$registry:5001\"]}" | as_user sh -c "cat >'$test_home/.config/docker/daemon.json'"
+	# shellcheck disable=SC2086 # several flags
+	engine_start ${GOLDEN_FLAGS:-}
+}
