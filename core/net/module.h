@@ -61,6 +61,10 @@ struct module {
 /* Does the relay work?  If not, packets for foreign addresses do not come to us: another driver has them. */
 extern bool netd_relays;
 
+/* Connections take descriptors up to a reserve, which is for everything else: else whoever opens many could keep
+ * netd from answering, or from ending others' connections well. */
+extern int netd_fds_max; /* for connections: a number that none of their descriptors reaches */
+
 extern const struct module relay_module, dns_module, port_module;
 
 /* A socket(2) of the inside: descriptor, O_CLOEXEC (and with @type's other flags), or -1 and errno.  Any

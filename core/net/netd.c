@@ -34,12 +34,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* #syscalls accept4 recvmsg sendmsg socket close exit_group fcntl unlinkat */
 
 #define FIRST_CONNECTION 3
 #define EXEC_ROOT 4
+#define FD_RESERVE 128 /* descriptors for everything that is no connection of a container's */
 #define CONNECTIONS_MAX 16 /* engines, and whoever else of this user looks */
 
 /* --- the inside --------------------------------------------------------------------------------- */
@@ -189,6 +191,7 @@ static const struct module *const modules[] = {
 };
 
 bool netd_relays = true;
+int netd_fds_max = INT32_MAX;
 
 static struct err failures[ARRAY_SIZE(modules)]; /* of start(), each module's; code and text 0: none */
 
@@ -399,6 +402,21 @@ static int be_found(struct err *e)
 	return json_save_at(EXEC_ROOT, "netd.json", j, 0, e);
 }
 
+/* As many as we may have, but for a reserve. */
+static void raise_fd_limit(void)
+{
+	struct rlimit r = {1024, 1024};
+	int max;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		getrlimit(RLIMIT_NOFILE, &r);
+	}
+	max = r.rlim_cur > INT32_MAX ? INT32_MAX : (int)r.rlim_cur;
+	netd_fds_max = max > 2 * FD_RESERVE ? max - FD_RESERVE : max / 2;
+}
+
 static int come_up(bool strict, struct err *e)
 {
 	if (be_nobodys(e) || be_found(e) || inside_open(e) || loop_init(&loop, e))
@@ -408,6 +426,7 @@ static int come_up(bool strict, struct err *e)
 	proc_sys = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (netd_isolate(EXEC_ROOT, e))
 		return -1;
+	raise_fd_limit();
 	start_modules();
 	fd_close(&proc_sys);
 	return netd_filter(strict, e);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "net/module.h"
 #include "net/port_server.h"
 #include "net/splice.h"
 
@@ -219,8 +220,10 @@ void port_tcp_ready(struct watch *w, uint32_t events)
 		if (client < 0)
 			return;
 		container = port_connect(l->port, &from, l->inside, SOCK_STREAM);
-		if (container < 0)
+		if (container < 0 || client >= netd_fds_max || container >= netd_fds_max) {
 			splice_reset(&client);
+			splice_reset(&container);
+		}
 		else
 			begin_connecting(l, &l->port->ports->loop, client, container);
 	}

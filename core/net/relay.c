@@ -19,7 +19,6 @@
 #include "net/module.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 
 #define STACK_KB 64
 #define MTU_MIN 68 /* RFC 791 */
@@ -71,18 +70,6 @@ bool relay_target(const struct inet *dst, struct inet *target)
 	pthread_rwlock_unlock(&host.lock);
 	*target = is_gateway ? loopback[i] : *dst;
 	return is_gateway || !is_forbidden(dst);
-}
-
-int relay_raise_limit(void)
-{
-	struct rlimit r = {1024, 1024};
-
-	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-		getrlimit(RLIMIT_NOFILE, &r);
-	}
-	return r.rlim_cur > INT32_MAX ? INT32_MAX : (int)r.rlim_cur;
 }
 
 /* {"ip4": "10.0.2.2", "ip6": null}: what these addresses mean is the host's loopback; without: nothing. */

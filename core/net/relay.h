@@ -35,7 +35,6 @@ enum { SIDE_INSIDE, SIDE_HOST }; /* of a flow: the container's, the peer's */
 /* Where a connection to @dst is to go: itself, or the host's loopback where that is asked for.  False:
  * nowhere, it is an address that a host must not be asked for. */
 bool relay_target(const struct inet *dst, struct inet *target);
-int relay_raise_limit(void); /* of descriptors; returns it */
 
 /* --- relay_inside.c --- */
 /* Routes, addresses, sysctls and nft rules of the inside.  Idempotent.  @ports: the transparent sockets',

@@ -18,8 +18,8 @@
  *   All of that on the relay thread; only the end of a large flow comes from its worker.  The lock guards the
  *   table: hash, free list, states.  It is held for a few instructions.
  *
- * Limits: FLOWS_MAX flows, or half the descriptors we may have.  A SYN beyond is ignored, and repeated
- * by the container.
+ * Limits: FLOWS_MAX flows, or half the descriptors we may have (module.h).  A SYN beyond is ignored, and repeated
+ * by the container: it waits until others end; the log tells so.
  */
 #include "base/clock.h"
 #include "base/fs.h"
@@ -29,18 +29,20 @@
 #include "net/relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* #syscalls socket connect accept4 setsockopt getsockopt getpeername getsockname close recvfrom */
+/* #syscalls socket connect accept4 setsockopt getsockopt getpeername getsockname close recvfrom fcntl */
 
 #define FLOWS_MAX 32768
 #define HASH_SIZE 16384
 #define OFFER_NS (5 * NS_PER_S)
-#define FD_RESERVE 256		/* descriptors for everything that is no flow */
+#define FD_OTHER 128		/* descriptors below that: what netd has anyhow, pipes of the pools */
+#define FULL_TELL_NS (60 * NS_PER_S) /* once in so long */
 #define SYN_BUFFER 512		/* bytes the kernel sets aside for each copied packet, at least */
 #define KEEPALIVE_IDLE 600	/* s: a peer that is gone without a word is noticed */
 #define ACCEPT_BATCH 64
@@ -55,9 +57,11 @@ static struct {
 	uint64_t opened, refused;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static uint32_t hash_seed;
+static size_t half_open; /* flows with one descriptor of their two; the relay thread's, as the following */
 
 /* OFFERED flows, the first to expire first. */
 static struct flow *offered, *offered_last;
+static int spare = -1; /* see refuse_one() */
 static struct watch listeners[2] = {{.fd = -1}, {.fd = -1}}, syns = {.fd = -1};
 
 /* --- the table ------------------------------------------------------------------------------------ */
@@ -103,6 +107,7 @@ static struct flow *flow_new(const struct packet *p)
 		*f = (struct flow){.tuple = p->tuple, .state = FLOW_CONNECTING, .seq = p->seq, .hash_next = *at};
 		f->host.fd = -1;
 		*at = f;
+		half_open++;
 	}
 	pthread_mutex_unlock(&table.lock);
 	return f;
@@ -142,6 +147,7 @@ static void drop(struct flow *f)
 {
 	loop_remove(&relay_loop, &f->host);
 	fd_close(&f->host.fd);
+	half_open--;
 	relay_flow_forget(f);
 }
 
@@ -231,6 +237,17 @@ static void set_options(int fd)
 	setsockopt(fd, SOL_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 }
 
+static void tell_full(void)
+{
+	static int64_t next;
+	int64_t now = clock_mono_ns();
+
+	if (now < next)
+		return;
+	next = now + FULL_TELL_NS;
+	log_warn("%zu connections, and no more descriptors: new ones wait until others end (ulimit -n)", table.used);
+}
+
 /* 0, or an errno. */
 static int begin_connect(struct flow *f, const struct inet *target)
 {
@@ -242,6 +259,8 @@ static int begin_connect(struct flow *f, const struct inet *target)
 		.fd = socket(target->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), .ready = host_ready};
 	if (w->fd < 0)
 		return errno;
+	if (w->fd + (int)half_open >= netd_fds_max)
+		return EMFILE;
 	set_options(w->fd);
 	if (connect(w->fd, (struct sockaddr *)&sa, n) && errno != EINPROGRESS)
 		return errno;
@@ -291,12 +310,16 @@ void relay_tcp_syn(const struct packet *p)
 		return;
 	}
 	f = flow_new(p);
-	if (!f)
+	if (!f) {
+		tell_full();
 		return;
+	}
 	store_syn(f, p);
 	error = begin_connect(f, &target);
 	if (!error)
 		return;
+	if (error == EMFILE || error == ENFILE)
+		tell_full();
 	refuse(&f->tuple, f->seq, error);
 	drop(f);
 }
@@ -321,6 +344,18 @@ static struct flow *flow_of(int fd, const struct sockaddr_storage *peer)
 	return f && f->state == FLOW_OFFERED ? f : NULL;
 }
 
+/* With no descriptor left a connection can neither be taken nor refused, and epoll would tell of it for ever: one is
+ * kept for this. */
+static void refuse_one(int listener)
+{
+	int fd;
+
+	fd_close(&spare);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	splice_reset(&fd);
+	spare = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+}
+
 static int accept_one(int listener)
 {
 	struct sockaddr_storage peer = {0};
@@ -328,6 +363,10 @@ static int accept_one(int listener)
 	int fd = accept4(listener, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct flow *f;
 
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		refuse_one(listener);
+		return -1;
+	}
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR ? 0 : -1;
 	f = flow_of(fd, &peer);
@@ -337,6 +376,7 @@ static int accept_one(int listener)
 	}
 	offered_remove(f);
 	set_state(f, FLOW_RELAYING);
+	half_open--;
 	relay_flow_begin(f, fd, f->host.fd);
 	return 0;
 }
@@ -417,9 +457,9 @@ static int open_syns(struct err *e)
 int relay_tcp_start(struct relay_ports *ports, struct err *e)
 {
 	static const int family[2] = {AF_INET, AF_INET6};
-	int limit = relay_raise_limit(), i;
+	int i;
 
-	table.max = limit > 2 * FD_RESERVE ? ((size_t)limit - FD_RESERVE) / 2 : FD_RESERVE / 2;
+	table.max = netd_fds_max > 2 * FD_OTHER ? (size_t)(netd_fds_max - FD_OTHER) / 2 : (size_t)netd_fds_max / 4;
 	if (table.max > FLOWS_MAX)
 		table.max = FLOWS_MAX;
 	random_bytes(&hash_seed, sizeof(hash_seed));
@@ -432,6 +472,7 @@ int relay_tcp_start(struct relay_ports *ports, struct err *e)
 		if (loop_add(&relay_loop, &listeners[i], EPOLLIN))
 			return err_set(e, errno, "watching the relay's listener");
 	}
+	spare = fcntl(listeners[0].fd, F_DUPFD_CLOEXEC, 0);
 	return open_syns(e) || relay_workers_start(e) ? -1 : 0;
 }
 

@@ -14,7 +14,7 @@
  *
  *   Flows end when they are idle: FRESH_NS until something came back twice (one question, one answer:
  *   DNS), LASTING_NS after.  Two lists, the least recently used first, as the times are equal in each.
- *   FLOWS_MAX flows; beyond, the one idle for longest gives way, fresh ones first.
+ *   FLOWS_MAX flows, or what descriptors allow; beyond, the one idle for longest gives way, fresh ones first.
  *
  *   One thread, its own loop; buffers for DATAGRAM_BATCH datagrams of any size.
  */
@@ -33,6 +33,7 @@
 /* #syscalls socket bind connect setsockopt getsockopt recvmmsg sendmmsg recvmsg sendmsg close */
 
 #define FLOWS_MAX 4096
+#define FLOWS_KEPT 32 /* however few descriptors are left for connections */
 #define HASH_SIZE 4096
 #define FRESH_NS (30 * NS_PER_S) /* conntrack's times */
 #define LASTING_NS (180 * NS_PER_S)
@@ -254,12 +255,18 @@ static int inside_connected(const struct tuple *t)
 	return fd_steal(&fd);
 }
 
+static void oldest_end(void)
+{
+	if (n_flows)
+		flow_end(fresh.first ? fresh.first : lasting.first);
+}
+
 static struct udp_flow *slot_take(void)
 {
 	struct udp_flow *f;
 
 	if (!free_flows && fresh_slots == FLOWS_MAX)
-		flow_end(fresh.first ? fresh.first : lasting.first);
+		oldest_end();
 	f = free_flows;
 	if (f)
 		free_flows = f->hash_next;
@@ -281,6 +288,8 @@ static struct udp_flow *flow_open(const struct tuple *t)
 		return NULL;
 	}
 	inside = inside_connected(t);
+	if (inside < 0 || (n_flows >= FLOWS_KEPT && (inside >= netd_fds_max || host >= netd_fds_max)))
+		oldest_end(); /* few descriptors are left: it makes room for the next one */
 	if (inside < 0)
 		return NULL;
 	f = slot_take();

@@ -8,6 +8,9 @@
  *	receiving	pipe empty (and given back to the pool), waiting for EPOLLIN
  *	blocked		pipe holds data, waiting for the other socket's EPOLLOUT
  *	ended		EOF was received; with the pipe empty it has been passed on by shutdown(2)
+ *   Where no descriptor is left for a pipe, data goes through a small buffer, and what the receiver does not take
+ *   stays in the socket it came from:
+ *	stuck		waiting for the other socket's EPOLLOUT, and not for EPOLLIN
  *   Events are level-triggered and asked for only in these states, so a slow receiver causes no wake-ups
  *   of its sender.  A socket that is shut down and waits for nothing is not watched: EPOLLHUP, which
  *   cannot be declined, would never cease.
@@ -26,9 +29,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* #syscalls splice shutdown setsockopt close pipe2 fcntl epoll_ctl recvfrom write */
+/* #syscalls splice shutdown setsockopt close pipe2 fcntl epoll_ctl recvfrom sendto write */
 
 #define PIPE_BYTES (256 * 1024) /* wished for; a user's pipe-user-pages-soft may give less */
+#define COPY_BYTES (16 * 1024)	/* on the stack */
 #define ROUNDS 8
 #define UNSENT_BYTES (128 * 1024) /* of a socket: more of it would only grow old and leave the caches */
 
@@ -134,14 +138,34 @@ static ssize_t receive_urgent(struct splice_end *from)
 	return n > 0 ? write(from->pipe[1], bytes, (size_t)n) : n;
 }
 
+/* Without a pipe: as receive(), and passed on at once. */
+static int copy_directly(struct splice_end *from)
+{
+	char bytes[COPY_BYTES];
+	ssize_t n = recv(from->w.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT), sent = 0;
+
+	if (n > 0)
+		sent = send(from->other->w.fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 || sent < 0) {
+		from->stuck = n > 0 && errno == EAGAIN;
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	}
+	if (sent && recv(from->w.fd, bytes, (size_t)sent, MSG_DONTWAIT) != sent)
+		return -1;
+	from->eof = !n;
+	from->splice->moved += (size_t)sent;
+	return 1;
+}
+
 /* Fill the empty pipe.  @ready: there must be something.  1: something came or it ended; 0: nothing now;
  * -1: an error. */
 static int receive(struct splice_end *from, bool ready)
 {
 	ssize_t n;
 
+	from->stuck = false;
 	if (pipe_take(from))
-		return -1;
+		return copy_directly(from);
 	n = splice(from->w.fd, NULL, from->pipe[1], NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (!n || (ready && n < 0 && errno == EAGAIN))
 		n = receive_urgent(from);
@@ -196,7 +220,8 @@ static int pump(struct splice_end *from, bool ready)
 static int watch_end(struct splice_end *e)
 {
 	struct loop *l = e->splice->pool->loop;
-	uint32_t events = (e->held || e->eof ? 0 : EPOLLIN) | (e->other->held ? EPOLLOUT : 0);
+	uint32_t events = (e->held || e->stuck || e->eof ? 0 : EPOLLIN) |
+			  (e->other->held || e->other->stuck ? EPOLLOUT : 0);
 	bool watched = events || !e->other->done;
 
 	if (watched && e->watched)

@@ -38,6 +38,7 @@ struct splice_end {
 	int pipe[2];	 /* -1: none */
 	size_t held;	 /* bytes in it */
 	bool eof, done; /* it has ended; and the other one has been told so */
+	bool stuck;	/* what it has received stays there: no pipe, and the other one takes no more */
 	bool watched;	/* by the loop */
 };
 

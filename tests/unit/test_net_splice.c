@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 /* client - (a) splice (b) - server; the loop runs in this thread. */
 static struct loop loop;
@@ -224,6 +225,46 @@ TEST(aborted_means_reset_for_both)
 	while (get(client, text, 1) > 0)
 		;
 	CHECK_INT(get(client, text, 1) <= 0, 1);
+	teardown();
+}
+
+/* No more descriptors: as many as are there now. */
+static struct rlimit no_more_descriptors(void)
+{
+	struct rlimit old, now;
+	int next = fcntl(0, F_DUPFD_CLOEXEC, 0);
+
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &old);
+	now = (struct rlimit){(rlim_t)next, old.rlim_max};
+	NEED(next > 2 && !setrlimit(RLIMIT_NOFILE, &now));
+	return old;
+}
+
+TEST(without_a_descriptor_for_a_pipe)
+{
+	struct rlimit old;
+	char text[16];
+	size_t sent;
+
+	setup();
+	old = no_more_descriptors();
+	CHECK(send(client, "ask", 3, 0) == 3);
+	CHECK_INT(get(server, text, sizeof(text)), 3);
+	CHECK_MEM(text, 3, "ask");
+	sent = fill(server, 1u << 30);
+	CHECK(sent > 1u << 16 && sent < 64u << 20);
+	CHECK_INT(pool.n, 0);
+	CHECK(idle_wakes() < 20);
+	CHECK(send(client, "!", 1, 0) == 1); /* the other way is free */
+	CHECK_INT(get(server, text, sizeof(text)), 1);
+	CHECK_INT(shutdown(server, SHUT_WR), 0);
+	CHECK(idle_wakes() < 20);
+	CHECK_INT(drain(client), sent);
+	CHECK_INT(shutdown(client, SHUT_WR), 0);
+	CHECK_INT(drain(server), 0);
+	await_closed();
+	setrlimit(RLIMIT_NOFILE, &old);
 	teardown();
 }
 
