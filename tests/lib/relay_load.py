@@ -3,6 +3,7 @@
 """relay_load.py peer PORT          - echo for any number of connections; says "up"
 relay_load.py flows PORT N        - hold N connections to the peer; a line after each step, the next with a line of stdin
 relay_load.py rate PORT N         - N connections one after the other, some at a time: connect, one echo, close
+relay_load.py paced PORT N        - the same, PER_SECOND of them in each second
 relay_load.py datagrams PORT N    - N UDP flows at once, the largest datagram through each
 
 Prints what was seen, and is silent about nothing: each connection must be made, and get its own echo."""
@@ -15,6 +16,7 @@ import time
 PEER = "198.51.100.2"
 PORTS = 8  # of the peer: one alone has too few pairs of ports, as each rests for a minute
 AT_ONCE = 200  # connections under way
+PER_SECOND, BURST = 1000, 10
 WAIT = 60  # s; for anything
 LARGEST = 65507
 
@@ -108,14 +110,24 @@ def flows(port, n):
     print("closed", flush=True)
 
 
-def rate(port, n):
-    began, done = time.monotonic(), 0
+def rate(port, n, at_once=AT_ONCE, per_second=None):
+    began, done, late = time.monotonic(), 0, 0
     while done < n:
-        for _, s in echo_all({i: begin(port, i) for i in range(done, min(n, done + AT_ONCE))}):
+        if per_second:
+            ahead = began + done / per_second - time.monotonic()
+            late = max(late, -ahead)
+            time.sleep(max(0, ahead))
+        for _, s in echo_all({i: begin(port, i) for i in range(done, min(n, done + at_once))}):
             s.close()
             done += 1
     print("%d connections" % done)
+    if per_second:
+        print("%.0f ms behind at most" % (late * 1000), file=sys.stderr)
     print("%.0f a second" % (done / (time.monotonic() - began)), file=sys.stderr)
+
+
+def paced(port, n):
+    rate(port, n, BURST, PER_SECOND)
 
 
 def datagrams(port, n):
@@ -132,6 +144,6 @@ def datagrams(port, n):
 
 
 try:
-    {"peer": peer, "flows": flows, "rate": rate, "datagrams": datagrams}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"peer": peer, "flows": flows, "rate": rate, "paced": paced, "datagrams": datagrams}[sys.argv[1]](*map(int, sys.argv[2:]))
 except (AssertionError, OSError) as e:
     sys.exit("%s: %r" % (sys.argv[1], e))

@@ -72,6 +72,7 @@ relay_up() {
 	mkfifo "$TEST_TMP/ask" "$TEST_TMP/answers"
 	in_host unshare -Urm python3 "$TEST_TMP/bin/netd.py" "$coracle" "$exec_root" \
 		<"$TEST_TMP/ask" >"$TEST_TMP/answers" &
+	disown # relay_down kills it
 	exec {netd_in}>"$TEST_TMP/ask" {netd_out}<"$TEST_TMP/answers"
 	IFS=' ' read -rt 20 netd_pid starter <&"$netd_out" || return 1
 	box_pid=$(in_inside bash -c "$(declare -f box_make); box_make $exec_root/box") || return 1
