@@ -6,10 +6,8 @@
  *   ":tap KIND PID NETNS IFNAME MTU FILTER" runs in the user's own namespaces, then in the user namespace of PID and
  *   the network namespace meant.
  *
- *   KIND "vpnkit": descriptor 4 is a stream to vpnkit or gvproxy.  Both say which version they speak; we
- *   ask for an interface and are told its MAC address; after that frames go both ways, each behind its
- *   length (16 bits, little endian).  We make a tap device, ask for an address by DHCP over the stream,
- *   configure the device, and copy: a thread in each direction, as each may block.
+ *   KIND "vpnkit": descriptor 4 is a stream to vpnkit or gvproxy (vpnkit.h).  We make a tap device, ask for an
+ *   address by DHCP over the stream, configure the device, and copy: a thread in each direction, as each may block.
  *   KIND "dhcp": lxc-user-nic puts a link into the namespace when we are there; we configure it, and
  *   ask again before the lease is over.
  *
@@ -17,8 +15,7 @@
  *   gateway is FILTER, and end.
  *
  *   FILTER "gateway", or "host", for gvproxy: it lets its network change which ports of the host are forwarded,
- *   by HTTP to the gateway, and always has an address for the host's loopback (.254).  We pass no
- *   TCP to the gateway but to port 53, and with "host" nothing to that address.
+ *   by HTTP to the gateway, and always has an address for the host's loopback (.254): vpnkit_is_barred().
  *
  *   It ends when the control socket does, or the stream.
  */
@@ -29,6 +26,7 @@
 #include "net/dhcp.h"
 #include "net/driver.h"
 #include "net/link.h"
+#include "net/vpnkit.h"
 
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -46,10 +44,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FRAME_MAX 65535
-#define HELLO_LEN 49	   /* of vpnkit: magic, version, commit */
-#define ASK_LEN 41	   /* command, uuid as text, an address */
-#define VIF_LEN 258	   /* success, MTU, longest packet, MAC, padding */
+#define FRAME_MAX VPNKIT_FRAME_MAX
 #define DHCP_MS 20000
 #define STACK_KB 128	   /* two frames */
 
@@ -86,74 +81,7 @@ static int enter(const char *pid, const char *netns, struct err *e)
 	return setns(netfd, CLONE_NEWNET) ? err_set(e, errno, "entering the network namespace of process %s", pid) : 0;
 }
 
-/* --- vpnkit's protocol -------------------------------------------------------------------------------- */
-
-static int get(const struct tap *t, void *p, size_t n, struct err *e)
-{
-	ssize_t got = fd_read_full(t->socket, p, n);
-
-	return got == (ssize_t)n ? 0 : err_set(e, got < 0 ? errno : EPIPE, "hearing from the network's program");
-}
-
-static int put(const struct tap *t, const void *p, size_t n, struct err *e)
-{
-	return fd_write_full(t->socket, p, n) ? err_set(e, errno, "talking to the network's program") : 0;
-}
-
-/* A random UUID, as text: the same one would get the same address again, and we have one at a time. */
-static void make_uuid(char text[37])
-{
-	uint8_t b[16];
-	char hex[33];
-
-	random_bytes(b, sizeof(b));
-	b[6] = (uint8_t)((b[6] & 15) | 0x40);
-	b[8] = (uint8_t)((b[8] & 63) | 0x80);
-	hex_encode(b, sizeof(b), hex);
-	snprintf(text, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-}
-
-static int vpnkit_begin(struct tap *t, struct err *e)
-{
-	uint8_t hello[HELLO_LEN] = "VMN3T\x16", theirs[HELLO_LEN], ask[ASK_LEN] = {1}, vif[VIF_LEN];
-	char uuid[37];
-
-	memset(hello + 9, '0', 40);
-	if (put(t, hello, sizeof(hello), e) || get(t, theirs, sizeof(theirs), e))
-		return -1;
-	if (memcmp(theirs, "VMN3T", 5))
-		return err_set(e, EPROTO, "the network's program speaks another protocol than vpnkit's");
-	make_uuid(uuid);
-	memcpy(ask + 1, uuid, 36);
-	if (put(t, ask, sizeof(ask), e) || get(t, vif, 1, e))
-		return -1;
-	if (*vif != 1)
-		return err_set(e, EPROTO, "the network's program refuses an interface");
-	if (get(t, vif + 1, sizeof(vif) - 1, e))
-		return -1;
-	memcpy(t->mac, vif + 5, 6);
-	return 0;
-}
-
-/* One frame; its length, 0 at the end of the stream. */
-static size_t stream_get(int fd, uint8_t *frame, size_t max)
-{
-	uint8_t head[2];
-	size_t n;
-
-	if (fd_read_full(fd, head, 2) != 2)
-		return 0;
-	n = head[0] | (size_t)head[1] << 8;
-	return n && n <= max && fd_read_full(fd, frame, n) == (ssize_t)n ? n : 0;
-}
-
-/* The frame has room for its length before it. */
-static int stream_put(int fd, uint8_t *with_head, size_t n)
-{
-	with_head[0] = (uint8_t)n;
-	with_head[1] = (uint8_t)(n >> 8);
-	return fd_write_full(fd, with_head, n + 2);
-}
+/* --- vpnkit's stream -------------------------------------------------------------------------------------- */
 
 static int stream_send(void *arg, const uint8_t *frame, size_t n)
 {
@@ -161,7 +89,7 @@ static int stream_send(void *arg, const uint8_t *frame, size_t n)
 	uint8_t with_head[DHCP_FRAME_MAX + 2];
 
 	memcpy(with_head + 2, frame, n);
-	return stream_put(t->socket, with_head, n);
+	return vpnkit_put(t->socket, with_head, n);
 }
 
 static ssize_t stream_receive(void *arg, uint8_t *frame, size_t max, int timeout_ms)
@@ -173,7 +101,7 @@ static ssize_t stream_receive(void *arg, uint8_t *frame, size_t max, int timeout
 
 	if (poll(&p, 1, timeout_ms) <= 0)
 		return 0;
-	n = stream_get(t->socket, whole, sizeof(whole));
+	n = vpnkit_get(t->socket, whole, sizeof(whole));
 	if (!n) {
 		errno = EPIPE;
 		return -1;
@@ -291,28 +219,10 @@ static void to_tap(void *arg)
 	static uint8_t frame[FRAME_MAX];
 	size_t n;
 
-	while ((n = stream_get(t->socket, frame, sizeof(frame))))
+	while ((n = vpnkit_get(t->socket, frame, sizeof(frame))))
 		if (write(t->tun, frame, n) < 0 && errno != EINVAL && errno != EIO && errno != ENOBUFS)
 			break;
 	exit(1); /* the program has ended */
-}
-
-/* Is that frame for something the program should not offer? */
-static bool is_barred(const struct tap *t, const uint8_t *f, size_t n)
-{
-	const uint8_t *gateway = t->lease.router.bytes, *ip = f + 14;
-	size_t head;
-
-	if (!t->guard_gateway || n < 14 + 20 || f[12] != 0x08 || f[13] != 0)
-		return false;
-	if (t->guard_host && !memcmp(ip + 16, gateway, 3) && ip[19] == 254)
-		return true;
-	if (memcmp(ip + 16, gateway, 4) || ip[9] != IPPROTO_TCP)
-		return false;
-	head = (size_t)(ip[0] & 15) * 4;
-	if ((ip[6] & 0x1f) || ip[7] || n < 14 + head + 4)
-		return true; /* a later fragment; or one without ports */
-	return (ip[head + 2] << 8 | ip[head + 3]) != 53;
 }
 
 static void to_stream(void *arg)
@@ -325,9 +235,9 @@ static void to_stream(void *arg)
 		n = read(t->tun, frame + 2, FRAME_MAX);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n > 0 && is_barred(t, frame + 2, (size_t)n))
+		if (n > 0 && t->guard_gateway && vpnkit_is_barred(frame + 2, (size_t)n, t->lease.router.bytes, t->guard_host))
 			continue;
-		if (n <= 0 || stream_put(t->socket, frame, (size_t)n))
+		if (n <= 0 || vpnkit_put(t->socket, frame, (size_t)n))
 			exit(1);
 	}
 }
@@ -351,7 +261,7 @@ static int run_vpnkit(struct tap *t, const struct nl *nl, struct err *e)
 
 	t->socket = TAP_SOCKET;
 	t->io = (struct dhcp_io){stream_send, stream_receive, t};
-	if (vpnkit_begin(t, e) || tap_open(t, e) || link_up(t, nl, true, e) || dhcp_ask(&t->io, t->mac, DHCP_MS, &t->lease, e) ||
+	if (vpnkit_begin(t->socket, t->mac, e) || tap_open(t, e) || link_up(t, nl, true, e) || dhcp_ask(&t->io, t->mac, DHCP_MS, &t->lease, e) ||
 		configure(t, nl, e))
 		return -1;
 	rc = thread_start("to-tap", to_tap, t, STACK_KB);
