@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# rootlesskit's networks: our relay, the drivers of other projects against the real programs, the port drivers;
-# and Debian's dockerd and containerd in it, started by their own dockerd-rootless.sh.
+# rootlesskit's networks: our relay, the drivers of other projects against the real programs, the port drivers.
 # test: time=240
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
+. "$top/tests/lib/peer_net.sh"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "networks of rootlesskit" "machine: needs root to prepare peers"
@@ -14,43 +14,12 @@ fi
 for a in rootlesskit rootlessctl; do ln -s coracle "$TEST_TMP/bin/$a"; done
 user() { as_user env PATH="${kit_path:-}$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 60 "$@"; }
 kit() { user rootlesskit "$@" 2> >(grep -v level=warning >&2); }
-at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
-chmod 666 /dev/net/tun
 gvproxy=$(debian_unpack sid gvproxy 2>/dev/null | tail -1)/usr/bin/gvproxy
 [ ! -x "$gvproxy" ] || { cp "$gvproxy" "$TEST_TMP/bin/gvproxy"; chmod 755 "$TEST_TMP/bin/gvproxy"; }
 
 # --- a host of our own, with a peer behind it ----------------------------------------------------------
 
-host=kit-h$$ peer=kit-p$$
-at_exit "ip netns del $host 2>/dev/null; ip netns del $peer 2>/dev/null"
-ip netns add $host && ip netns add $peer
-ip link add kit$$h netns $host type veth peer name kit$$p netns $peer
-ip -n $host addr add 198.51.100.1/24 dev kit$$h && ip -n $peer addr add 198.51.100.2/24 dev kit$$p
-for n in $host $peer; do ip -n $n link set lo up; done
-ip -n $host link set kit$$h up && ip -n $peer link set kit$$p up
-ip -n $host route add default via 198.51.100.2
-ip netns exec $host sysctl -qw net.ipv4.ping_group_range="0 2147483647"
-user_network=(nsenter "--net=/run/netns/$host")
-cat >"$TEST_TMP/peer.py" <<'END'
-"""Answers HTTP with the address it sees, at the host's loopback and in the peer; says when it listens."""
-import http.server, socketserver, sys
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(f"{sys.argv[3]} {self.client_address[0]}\n".encode())
-    def log_message(self, *a):
-        pass
-socketserver.ThreadingTCPServer.allow_reuse_address = True
-s = socketserver.ThreadingTCPServer((sys.argv[1], int(sys.argv[2])), Answer)
-print("ready", flush=True)
-s.serve_forever()
-END
-serve() { # NETNS ADDRESS PORT WORD
-	coproc { exec nsenter "--net=${1:+/run/netns/}${1:-/proc/self/ns/net}" python3 "$TEST_TMP/peer.py" "$2" "$3" "$4"; }
-	at_exit "kill $COPROC_PID 2>/dev/null"
-	read -r _ <&"${COPROC[0]}"
-}
+peer_net kit
 serve $peer 198.51.100.2 80 peer 2>/dev/null
 serve $host 127.0.0.1 8090 loopback 2>/dev/null
 get() { echo "curl -s -m 5 http://$1/"; }
@@ -138,7 +107,7 @@ published() { # NAME WANT PORT KIT-ARGS...
 	shift 3
 	coproc { kit --copy-up=/etc --disable-host-loopback "$@" python3 "$TEST_TMP/bin/ports.py" 80; }
 	read -t 20 -r _ <&"${COPROC[0]}"
-	out=$(nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 "http://198.51.100.1:$port/" 2>&1)
+	out=$(from_peer "http://198.51.100.1:$port/" 2>&1)
 	wait "$COPROC_PID" 2>/dev/null
 	if [ "$out" = "$want" ]; then ok "$name"; else not_ok "$name" "got '$out', want '$want'"; fi
 }
@@ -168,38 +137,3 @@ check_has "a missing program is named with its package" "hint: as root: apt-get 
 printf '#!/bin/sh\necho "Usage: slirp4netns [OPTION]... PID TAPNAME"\n' >"$TEST_TMP/bin/old-slirp"
 chmod 755 "$TEST_TMP/bin/old-slirp"
 check_has "an old slirp4netns" "slirp4netns found but seems older than v0.4.0" kit --net=slirp4netns --slirp4netns-binary="$TEST_TMP/bin/old-slirp" true
-
-# --- the real dockerd ------------------------------------------------------------------------------------------
-
-docker=$(debian_unpack bookworm docker.io containerd runc rootlesskit 2>/dev/null | tail -1)
-if [ ! -x "$docker/usr/sbin/dockerd" ] || ! "$docker/usr/sbin/dockerd" --version >/dev/null 2>&1; then
-	skip "the real dockerd" "Debian's package does not run here"
-	exit 0
-fi
-mkdir "$TEST_TMP/real"
-cp "$docker"/usr/sbin/{dockerd,docker-proxy,runc} "$docker"/usr/bin/{containerd,containerd-shim-runc-v2,rootlesskit-docker-proxy} "$TEST_TMP/real/"
-cp "$docker/usr/share/docker.io/contrib/dockerd-rootless.sh" "$TEST_TMP/real/"
-chmod -R a+rX "$TEST_TMP/real"
-kit_path=$TEST_TMP/bin:$TEST_TMP/real:
-cp "$top/tests/lib/ready.py" "$TEST_TMP/bin/ready.py"
-chmod 755 "$TEST_TMP/bin/ready.py"
-docker() { as_user timeout 40 "$docker_cli" "$@"; }
-real_log=$test_home/real.log
-as_user env PATH="$kit_path/usr/sbin:/usr/bin:/sbin:/bin" DOCKERD_ROOTLESS_ROOTLESSKIT_NET=relay DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1500 \
-	"$TEST_TMP/real/dockerd-rootless.sh" >"$real_log" 2>&1 </dev/null &
-real=$!
-at_exit "kill $real 2>/dev/null; wait $real 2>/dev/null"
-as_user curl -s --retry 60 --retry-all-errors --retry-delay 1 --unix-socket "$xdg/docker.sock" http://d/_ping >/dev/null
-check_has "dockerd runs in our rootlesskit" "Server Version: " docker info -f 'Server Version: {{.ServerVersion}}'
-check_has "... and knows that it is rootless" rootless docker info -f '{{.SecurityOptions}}'
-docker import - bb <"$(image_busybox)" >/dev/null 2>&1
-check_out "a container reaches the peer" "peer 198.51.100.1" docker run --rm bb wget -q -O - http://198.51.100.2/
-check "a published port" docker run -d --name web -p 8086:80 bb sh -c 'mkdir /w && echo from a real container >/w/index.html && exec busybox httpd -f -p 80 -h /w'
-check_out "... is reached" "from a real container" nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://198.51.100.1:8086/
-docker rm -f web >/dev/null 2>&1
-check_fails "... and closed with it" nsenter "--net=/run/netns/$peer" curl -s -m 5 http://198.51.100.1:8086/
-all=$(our_pids)
-for p in $all; do [ "$(cat "/proc/$p/comm")" != rootlesskit ] || kill "$p"; done
-# shellcheck disable=SC2086 # pids
-check "it ends in order, and nothing is left of it" wait_gone $all
-as_user "$TEST_TMP/bin/rootlesskit" rm -rf "$test_home/.local" 2>/dev/null

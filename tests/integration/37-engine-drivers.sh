@@ -6,39 +6,14 @@
 # test: time=200
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
+. "$top/tests/lib/peer_net.sh"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "the engine's network drivers" "machine: needs root to prepare peers"
 	exit 0
 fi
-at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
-chmod 666 /dev/net/tun
-host=drv-h$$ peer=drv-p$$
-at_exit "ip netns del $host 2>/dev/null; ip netns del $peer 2>/dev/null"
-ip netns add $host && ip netns add $peer
-ip link add drv$$h netns $host type veth peer name drv$$p netns $peer
-ip -n $host addr add 198.51.100.1/24 dev drv$$h && ip -n $peer addr add 198.51.100.2/24 dev drv$$p
-for n in $host $peer; do ip -n $n link set lo up; done
-ip -n $host link set drv$$h up && ip -n $peer link set drv$$p up
-ip -n $host route add default via 198.51.100.2
-user_network=(nsenter "--net=/run/netns/$host")
-cat >"$TEST_TMP/peer.py" <<'END'
-import http.server, socketserver, sys
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(f"peer {self.client_address[0]}\n".encode())
-    def log_message(self, *a):
-        pass
-socketserver.ThreadingTCPServer.allow_reuse_address = True
-s = socketserver.ThreadingTCPServer(("198.51.100.2", 80), Answer)
-print("ready", flush=True)
-s.serve_forever()
-END
-coproc { exec nsenter "--net=/run/netns/$peer" python3 "$TEST_TMP/peer.py"; }
-at_exit "kill $COPROC_PID 2>/dev/null"
-read -r _ <&"${COPROC[0]}"
+peer_net drv
+serve $peer 198.51.100.2 80 peer 2>/dev/null
 tar=$(image_busybox)
 gvproxy=$(debian_unpack sid gvproxy 2>/dev/null | tail -1)/usr/bin/gvproxy
 mkdir "$TEST_TMP/path"
@@ -99,7 +74,7 @@ for net in "${drivers[@]}"; do
 	our_docker network create other >/dev/null && our_docker network create --internal closed >/dev/null
 	check_out "$net: a second network does, too" "peer 198.51.100.1" our_docker run --rm --network other bb sh -c "$fetch" 198.51.100.2
 	our_docker run -d --name web -p 8086:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
-	check_out "$net: a published port" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://198.51.100.1:8086/
+	check_out "$net: a published port" "at home" from_peer http://198.51.100.1:8086/
 	address=$(our_docker inspect -f '{{.NetworkSettings.IPAddress}}' web)
 	check_out "$net: on its own network it is reached" "at home" our_docker run --rm bb sh -c "$fetch" "$address"
 	check_fails "$net: from another network it is not" our_docker run --rm --network other bb sh -c "$fetch" "$address"
@@ -141,7 +116,7 @@ start_without
 check_out "no nftables: slirp4netns is the way out" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
 check_has "no nftables: docker info says so" "WARNING: Containers' way out is slirp4netns, slower than the relay, which cannot work here:" our_docker info
 our_docker run -d --name web -p 8088:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
-check_out "no nftables: a published port" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://198.51.100.1:8088/
+check_out "no nftables: a published port" "at home" from_peer http://198.51.100.1:8088/
 our_docker rm -f web >/dev/null
 engine_stop
 printf '#!/bin/sh\nexit 1\n' >"$TEST_TMP/path/slirp4netns"
