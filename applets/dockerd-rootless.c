@@ -50,6 +50,7 @@ struct supervisor {
 	struct listeners listen;
 	struct front front; /* TLS */
 	struct way way;	    /* network driver */
+	struct state_dir state;
 	char *notify; /* NOTIFY_SOCKET, or NULL */
 
 	pid_t engine;	  /* 0: gone */
@@ -132,6 +133,7 @@ static void ready(struct supervisor *s)
 
 	if (file_write_at(AT_FDCWD, s->config.pidfile, pid, (size_t)n, 0644, 0, &e))
 		log_err(&e, "writing the pid file %s", s->config.pidfile);
+	state_ready(&s->state, s->engine);
 	if (!s->was_ready)
 		notify(s, "READY=1\n");
 	s->was_ready = true;
@@ -215,6 +217,7 @@ static void engine_ended(struct supervisor *s, int status)
 	while (s->control >= 0)
 		hear(s); /* its last words; end of file closes it */
 	unlink(s->config.pidfile);
+	state_gone(&s->state);
 	s->engine = 0;
 	if (s->interrupts || clean) {
 		finish(s, clean ? 0 : 1);
@@ -333,7 +336,7 @@ static int prepare(struct supervisor *s, struct err *e)
 	if (s->data_lock < 0 || host_check_data_root(s->data_lock, c->data_root, e))
 		return -1;
 	s->exec_lock = preflight_lock("exec-root", c->exec_root, 0711, e);
-	if (s->exec_lock < 0)
+	if (s->exec_lock < 0 || state_open(&s->state, c->exec_root, e))
 		return -1;
 	host_report();
 	for (h = c->hosts; *h; h++)
@@ -361,6 +364,7 @@ static int supervise(struct supervisor *s)
 	way_stop(&s->way);
 	front_close(&s->front);
 	listeners_close(&s->listen);
+	state_close(&s->state);
 	return s->status;
 }
 
@@ -377,7 +381,7 @@ int dockerd_rootless_main(int argc, char **argv)
 	static const char *const setup[] = {"check", "install", "uninstall", NULL};
 	struct supervisor s = {
 		.data_lock = -1, .exec_lock = -1, .signals = -1, .memory = -1, .control = -1,
-		.way.driver = DRIVER_INIT};
+		.way.driver = DRIVER_INIT, .state.lock = -1};
 	struct err e = ERR_INIT;
 	bool answered = false;
 

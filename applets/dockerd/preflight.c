@@ -43,20 +43,11 @@ int preflight_user(struct err *e)
 
 void preflight_environment(struct config *c)
 {
-	static const char *const later[] = {"STATE_DIR"};
 	const char *flags = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS");
-	size_t i;
 
 	/* Who chooses where the subordinate ids come from wants to have them. */
 	if (flags && strstr(flags, "--subid-source") && !c->want_single_id)
 		c->require_subids = true;
-	for (i = 0; i < ARRAY_SIZE(later); i++) {
-		cleanup_free char *name = xasprintf("DOCKERD_ROOTLESS_ROOTLESSKIT_%s", later[i]);
-		const char *value = getenv(name);
-
-		if (value && *value)
-			log_warn("%s is set, and has no effect yet", name);
-	}
 }
 
 /* --- locks ---------------------------------------------------------------------------------- */

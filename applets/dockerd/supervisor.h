@@ -26,6 +26,17 @@ void preflight_environment(struct config *c);
 /* Make a directory and hold it locked: a descriptor; -1 with @e naming the process that has it. */
 int preflight_lock(const char *what, const char *path, mode_t mode, struct err *e);
 
+/* --- state.c --- */
+struct state_dir {
+	int lock; /* the directory, locked; -1: another engine has it */
+	char *path, *netns;
+};
+
+int state_open(struct state_dir *s, const char *exec_root, struct err *e);
+void state_ready(const struct state_dir *s, pid_t engine); /* name that engine */
+void state_gone(const struct state_dir *s);
+void state_close(struct state_dir *s);
+
 /* --- listen.c --- */
 struct listener {
 	int fd;

@@ -57,7 +57,7 @@ static int check_port_driver(const char *net, struct err *e)
 
 static int check_switch(const char *name, struct err *e)
 {
-	static const char *const values[] = {"", "true", "false", NULL};
+	static const char *const values[] = {"", "auto", "true", "false", NULL};
 	const char *v = setting(name, "");
 
 	return str_in(v, values) ? 0 : err_kind(e, ERR_INVALID, PREFIX "%s: \"%s\" is neither true nor false", name, v);

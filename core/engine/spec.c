@@ -87,6 +87,14 @@ bool spec_host_network(const struct start *s)
 	return !strcmp(json_str(peer ? peer : s->host, "NetworkMode", ""), "host");
 }
 
+/* DETACH_NETNS=false: what RootlessKit's child is in is "the host" to containers. */
+bool spec_engine_network(const struct start *s)
+{
+	const char *detach = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_DETACH_NETNS");
+
+	return detach && !strcmp(detach, "false") && spec_host_network(s);
+}
+
 /* --- environment ---------------------------------------------------------------------------- */
 
 /* Set, or with no '=' take away; later ones win, at the place of the first. */
@@ -273,7 +281,11 @@ static json_t *namespaces(struct start *s)
 {
 	json_t *list = json_pack("[{s:s}]", "type", "mount");
 
-	if (s->net && !spec_host_network(s)) {
+	if (spec_engine_network(s)) {
+		cleanup_free char *path = xasprintf("%s/netns", s->en->config.exec_root);
+
+		json_array_append_new(list, json_pack("{s:s, s:s}", "type", "network", "path", path));
+	} else if (s->net && !spec_host_network(s)) {
 		add_ns(list, "network", s->net, "net");
 	} else if (!spec_host_network(s)) {
 		cleanup_free char *path = xasprintf("%s/%s/netns", s->en->config.exec_root, s->c->id);

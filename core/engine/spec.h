@@ -46,5 +46,7 @@ int spec_seccomp(struct engine *en, const struct security *security, const json_
 	struct err *e);
 /* Does it have the host's network, itself or through another? */
 bool spec_host_network(const struct start *s);
+/* ... and is that the namespace of the bridges, as DOCKERD_ROOTLESS_ROOTLESSKIT_DETACH_NETNS=false wants it? */
+bool spec_engine_network(const struct start *s);
 
 #endif

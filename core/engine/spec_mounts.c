@@ -429,7 +429,7 @@ static json_t *defaults(struct start *s, struct err *e)
 		mount_of("/dev/pts", "devpts", "devpts",
 			s->en->config.single_id ? "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620" :
 						  "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"));
-	if (spec_host_network(s)) {
+	if (spec_host_network(s) && !spec_engine_network(s)) {
 		json_array_append_new(list, mount_of("/sys", "bind", "/sys", sys_bind));
 	} else {
 		json_array_append_new(list, mount_of("/sys", "sysfs", "sysfs", sys));

@@ -166,6 +166,17 @@ check_has "the same socket" "listening on $sock: another process answers there" 
 	dockerd --data-root "$test_home/second" --exec-root "$test_home/exec2"
 check_out "the first is unharmed" "OK" ping
 
+# --- the state directory --------------------------------------------------------------------------
+
+check_out "the state directory names the engine" "$(engine)" cat "$xdg/dockerd-rootless/child_pid"
+check_has "... and the network of the bridges" docker0 as_user sh -c 'd=$XDG_RUNTIME_DIR/dockerd-rootless; nsenter -U --preserve-credentials -m -t "$(cat $d/child_pid)" \
+	nsenter --net=$d/netns cat /proc/net/dev'
+stated() { as_user env DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR="$1" timeout 60 "$coracle" dockerd-rootless --data-root "$test_home/second" \
+	--exec-root "$test_home/exec2" --pidfile "$test_home/pid2" -H "unix://$test_home/second.sock"; }
+check_has "one that is in use, asked for by name" "the state directory $xdg/dockerd-rootless is in use: process with PID $engine_pid is still running" stated "$xdg/dockerd-rootless"
+check_has "one that is no absolute path" 'DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR: "state" is not an absolute path' stated state
+check_has "one that cannot be made" "making the state directory" stated /proc/state
+
 # --- sockets ------------------------------------------------------------------------------------
 
 second() { dockerd --data-root "$test_home/second" --exec-root "$test_home/exec2" --pidfile "$test_home/pid2" "$@"; }
@@ -209,6 +220,14 @@ no_config
 
 engine_stop
 gone "TERM leaves nothing"
+check_fails "... and no state directory" test -e "$xdg/dockerd-rootless"
+user_env=(DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR="$test_home/of my own/state")
+started "STATE_DIR" && {
+	check_out "STATE_DIR has it" "$(engine)" cat "$test_home/of my own/state/child_pid"
+	engine_stop
+	check_out "... as long as it runs" "" ls "$test_home/of my own"
+}
+user_env=()
 
 started "engine" || exit 1
 kill -TERM "$(engine)"

@@ -93,6 +93,29 @@ for net in "${drivers[@]}"; do
 	engine_stop
 	check_fails "$net: it ends with the engine" pgrep -u "$test_uid" "^$program"
 done
+# Without detaching, what --network host shows is the namespace of the bridges.
+for detach in auto false; do
+	set_net DETACH_NETNS=$detach
+	engine_start
+	run our_docker run --rm --network host bb cat /proc/net/dev
+	case $detach,$out in
+	false,*docker0*) case $out in *"drv$$h"*) not_ok "DETACH_NETNS=false: the host's devices are not seen" "$out" ;; *) ok "DETACH_NETNS=false: --network host is the bridges' namespace" ;; esac ;;
+	auto,*"drv$$h"*) ok "DETACH_NETNS=auto: --network host is the host's" ;;
+	*) not_ok "DETACH_NETNS=$detach" "$out" ;;
+	esac
+	check_out "DETACH_NETNS=$detach: it reaches the peer" "peer 198.51.100.1" our_docker run --rm --network host bb sh -c "$fetch" 198.51.100.2
+	engine_stop
+done
+set_net DETACH_NETNS=false
+engine_start
+check_has "DETACH_NETNS=false: with a limit of processes, too" docker0: our_docker run --rm --network host --pids-limit 20 bb cat /proc/net/dev
+our_docker run -d --name inner --network host bb busybox httpd -f -p 127.0.0.1:8089 -h /etc >/dev/null
+check_fails "DETACH_NETNS=false: its loopback is not the host's" nsenter "--net=/run/netns/$host" curl -s -m 5 http://127.0.0.1:8089/passwd
+check_has "... and that of others in there" root:x:0 our_docker run --rm --network container:inner bb sh -c \
+	'printf "GET /passwd HTTP/1.0\r\n\r\n" | timeout 4 nc 127.0.0.1 8089'
+check_has "... as of those who enter by docker.pid" root:x:0 as_user nsenter -U --preserve-credentials -n -m -t "$(cat "$xdg/docker.pid")" curl -s http://127.0.0.1:8089/passwd
+our_docker rm -f inner >/dev/null
+engine_stop
 set_net NET=slirp4netns PORT_DRIVER=none
 engine_start
 check_has "PORT_DRIVER=none" "no PortDriver is available" our_docker run --rm -p 8087:80 bb true

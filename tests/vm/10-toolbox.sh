@@ -71,7 +71,15 @@ printf '[Service]\nEnvironment=DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1400\n' >.config
 systemctl --user daemon-reload
 systemctl --user reset-failed docker
 check "override.conf: with a good one it starts" systemctl --user restart docker
-check_has "override.conf: it has it" DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1400 sh -c 'tr "\0" "\n" </proc/$(systemctl --user show -P MainPID docker)/environ'
+bridges() { nsenter -U --preserve-credentials -n -m -t "$(cat $XDG_RUNTIME_DIR/docker.pid)" "$@"; }
+check_has "override.conf: the relay's way out has that MTU" "mtu 1400" bridges ip route show table all
+printf '[Service]\nEnvironment=DOCKERD_ROOTLESS_ROOTLESSKIT_NET=slirp4netns\nEnvironment=DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1300\n' \
+	>.config/systemd/user/docker.service.d/override.conf
+systemctl --user daemon-reload
+systemctl --user reset-failed docker
+check "override.conf: another driver" systemctl --user restart docker
+check_has "override.conf: its device has the MTU" "mtu 1300" bridges ip link show dev tap0
+check_has "override.conf: a container goes that way" "10.0.2.2" docker run --rm busybox traceroute -n -m 2 -q 1 -w 2 10.0.2.2
 rm -r .config/systemd/user/docker.service.d
 systemctl --user daemon-reload
 systemctl --user reset-failed docker

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * applets/dockerd/state.c - the state directory, where RootlessKit's users look for the engine's namespaces
+ *
+ * Theory of operation
+ *   DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR, or $XDG_RUNTIME_DIR/dockerd-rootless, has
+ *	child_pid	a process of the engine's user and mount namespace
+ *	netns		(inside that mount namespace) the network namespace of the containers' bridges
+ *   as long as an engine is ready.  One that was asked for by name must be free; the usual one is gone without
+ *   by a second engine.
+ */
+#include "supervisor.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int state_open(struct state_dir *s, const char *exec_root, struct err *e)
+{
+	const char *asked = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR");
+	bool named = asked && *asked;
+	struct err unheard = ERR_INIT;
+
+	if (named && *asked != '/')
+		return err_kind(e, ERR_INVALID, "DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR: \"%s\" is not an absolute path", asked);
+	s->path = named ? xstrdup(asked) : xasprintf("%s/dockerd-rootless", getenv("XDG_RUNTIME_DIR"));
+	s->netns = fs_join(exec_root, "netns");
+	s->lock = preflight_lock("state directory", s->path, 0700, named ? e : &unheard);
+	return s->lock < 0 && named ? -1 : 0;
+}
+
+void state_ready(const struct state_dir *s, pid_t engine)
+{
+	struct err e = ERR_INIT;
+	char pid[16];
+	int n = snprintf(pid, sizeof(pid), "%d", (int)engine);
+
+	if (s->lock < 0)
+		return;
+	unlinkat(s->lock, "netns", 0); /* of one that was killed */
+	if (file_write_at(s->lock, "child_pid", pid, (size_t)n, 0444, 0, &e))
+		log_err(&e, "writing %s/child_pid", s->path);
+	if (symlinkat(s->netns, s->lock, "netns"))
+		log_warn("making %s/netns: %s", s->path, strerror(errno));
+}
+
+void state_gone(const struct state_dir *s)
+{
+	if (s->lock < 0)
+		return;
+	unlinkat(s->lock, "child_pid", 0);
+	unlinkat(s->lock, "netns", 0);
+}
+
+void state_close(struct state_dir *s)
+{
+	state_gone(s);
+	if (s->lock >= 0)
+		rmdir(s->path); /* unless somebody else has put something there */
+	fd_close(&s->lock);
+	free(steal(&s->path));
+	free(steal(&s->netns));
+}
