@@ -25,25 +25,6 @@ static void warn_single(const struct config *c, const struct err *why)
 		log_warn("hint: %s", why->hint);
 }
 
-/* What DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS says about it. */
-static int source_asked(enum subid_source *source, struct err *e)
-{
-	const char *flags = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS");
-	const char *at = flags ? strstr(flags, "--subid-source") : NULL;
-	cleanup_free char *value = NULL;
-
-	*source = SUBID_AUTO;
-	if (!at)
-		return 0;
-	at += strlen("--subid-source");
-	at += strspn(at, "= ");
-	value = xstrndup(at, strcspn(at, " "));
-	if (subid_source_parse(value, source))
-		return err_set(e, 0, "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: --subid-source=%s: not auto, dynamic or static",
-			value);
-	return 0;
-}
-
 int ids_map(pid_t engine, const struct config *c, bool quiet, struct err *e)
 {
 	/* Static: 8 KiB that a small stack need not have. */
@@ -52,8 +33,7 @@ int ids_map(pid_t engine, const struct config *c, bool quiet, struct err *e)
 	enum subid_source source;
 	struct ns_user u;
 
-	if (source_asked(&source, e))
-		return -1;
+	subid_source_parse(flags_kit()->subid_source, &source);
 	ns_user_self(&u);
 	if (c->want_single_id || idmap_of_user(&u, source, &uids, &gids, &why) ||
 		!idmap_can_apply(&why)) {

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "engine/config.h"
 #include "net/driver.h"
+#include "ns/ns.h"
+#include "rootlesskit/kit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +38,11 @@ int state_open(struct state_dir *s, const char *exec_root, struct err *e);
 void state_ready(const struct state_dir *s, pid_t engine); /* name that engine */
 void state_gone(const struct state_dir *s);
 void state_close(struct state_dir *s);
+
+/* --- flags.c --- */
+/* Read DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS; a mistake in it is named. */
+int flags_load(struct err *e);
+const struct kit *flags_kit(void); /* what it says, and rootlesskit's defaults */
 
 /* --- listen.c --- */
 struct listener {

@@ -32,7 +32,10 @@ static const char *setting(const char *name, const char *def)
 
 static struct driver_options options_of(const char *name)
 {
-	return (struct driver_options){.name = name, .mtu = setting("MTU", ""), .cidr = "", .ifname = "", .binary = "", .bridge = "",
+	const struct kit *k = flags_kit();
+
+	return (struct driver_options){.name = name, .mtu = setting("MTU", ""), .cidr = k->cidr, .ifname = k->ifname,
+		.binary = kit_binary_of(k, name), .bridge = k->lxc_bridge, .ipv6 = k->ipv6, .debug = k->debug,
 		.sandbox = setting("SLIRP4NETNS_SANDBOX", "auto"), .seccomp = setting("SLIRP4NETNS_SECCOMP", "auto"),
 		.no_host_loopback = strcmp(setting("DISABLE_HOST_LOOPBACK", "true"), "false") != 0};
 }

@@ -102,6 +102,8 @@ struct kit_network {
 };
 
 bool kit_net_is(const struct kit *k, const char *name);
+/* The program of a driver, as the options name it. */
+const char *kit_binary_of(const struct kit *k, const char *net);
 /* Check what --net and --port-driver ask for, before anything is made. */
 int kit_network_check(const struct kit *k, struct err *e);
 /* Start it for the namespaces of @child, and wait until it works. */

@@ -24,15 +24,15 @@ bool kit_net_is(const struct kit *k, const char *name)
 	return is(k->net, name);
 }
 
-static const char *binary_of(const struct kit *k)
+const char *kit_binary_of(const struct kit *k, const char *net)
 {
-	return is(k->net, "slirp4netns") ? k->slirp_binary : is(k->net, "pasta") ? k->pasta_binary :
-		is(k->net, "vpnkit") ? k->vpnkit_binary : is(k->net, "gvisor-tap-vsock") ? k->gvproxy_binary : k->lxc_binary;
+	return is(net, "slirp4netns") ? k->slirp_binary : is(net, "pasta") ? k->pasta_binary :
+		is(net, "vpnkit") ? k->vpnkit_binary : is(net, "gvisor-tap-vsock") ? k->gvproxy_binary : k->lxc_binary;
 }
 
 static struct driver_options options_of(const struct kit *k)
 {
-	return (struct driver_options){.name = k->net, .mtu = k->mtu, .cidr = k->cidr, .ifname = k->ifname, .binary = binary_of(k),
+	return (struct driver_options){.name = k->net, .mtu = k->mtu, .cidr = k->cidr, .ifname = k->ifname, .binary = kit_binary_of(k, k->net),
 		.bridge = k->lxc_bridge, .sandbox = k->slirp_sandbox, .seccomp = k->slirp_seccomp,
 		.no_host_loopback = k->no_host_loopback, .ipv6 = k->ipv6, .debug = k->debug,
 		.implicit = is(k->port_driver, "implicit"), .api = is(k->port_driver, "slirp4netns")};

@@ -93,6 +93,8 @@ refused() { # NAME CERTIFICATES PART: what the stock client says, what ours says
 	check_has "$1: ours" "$3" with "$2" "$ours" ps
 	check_status "$1: status" 1 with "$2" "$ours" ps
 }
+# As the manual of Docker says it; the port needs no publishing here.
+user_env=(DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS="-p 0.0.0.0:$port:$port/tcp")
 engine_start -H "unix://$xdg/docker.sock" -H "unix://$xdg/second.sock" -H "tcp://0.0.0.0:$port" --tlsverify \
 	--label who=tls "${keys[@]}" || { cat "$engine_log"; exit 1; }
 docker import -q "$(image_busybox)" bb >/dev/null 2>&1 || docker import "$(image_busybox)" bb >/dev/null

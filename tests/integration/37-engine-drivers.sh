@@ -34,8 +34,8 @@ set_net() { # VARIABLE=VALUE...
 # --- refused ----------------------------------------------------------------------------------------------------
 
 while IFS='|' read -r want vars; do
-	# shellcheck disable=SC2086 # words
-	set_net $vars
+	IFS=' ' read -ra words <<<"$vars"
+	set_net "${words[@]//+/ }"
 	check_has "refused: $vars" "$want" as_user timeout 4 "$coracle" dockerd-rootless
 done <<'END'
 Unsupported RootlessKit network driver: host|NET=host
@@ -51,6 +51,12 @@ unsupported slirp4netns-sandbox mode: "foo"|NET=slirp4netns SLIRP4NETNS_SANDBOX=
 unsupported slirp4netns-seccomp mode: "foo"|SLIRP4NETNS_SECCOMP=foo
 DISABLE_HOST_LOOPBACK: "maybe" is neither true nor false|DISABLE_HOST_LOOPBACK=maybe
 DETACH_NETNS: "maybe" is neither true nor false|DETACH_NETNS=maybe
+FLAGS: flag provided but not defined: -frob|FLAGS=--ipv6+--frob
+FLAGS: "frob" is no flag|FLAGS=--debug+frob
+FLAGS: flag needs an argument: -cidr|FLAGS=--cidr
+FLAGS: --subid-source=ldap: not auto, dynamic or static|FLAGS=--subid-source+ldap
+invalid CIDR address: 1.2.3|NET=slirp4netns FLAGS=--cidr=1.2.3
+exec: "nosuch": executable file not found in $PATH|NET=slirp4netns FLAGS=--slirp4netns-binary=nosuch
 END
 printf '#!/bin/sh\necho "Usage: slirp4netns [OPTION]... PID TAPNAME"\n' >"$TEST_TMP/path/slirp4netns"
 chmod 755 "$TEST_TMP/path/slirp4netns"
@@ -115,6 +121,11 @@ check_has "... and that of others in there" root:x:0 our_docker run --rm --netwo
 	'printf "GET /passwd HTTP/1.0\r\n\r\n" | timeout 4 nc 127.0.0.1 8089'
 check_has "... as of those who enter by docker.pid" root:x:0 as_user nsenter -U --preserve-credentials -n -m -t "$(cat "$xdg/docker.pid")" curl -s http://127.0.0.1:8089/passwd
 our_docker rm -f inner >/dev/null
+engine_stop
+set_net NET=slirp4netns "FLAGS=--cidr=10.77.0.0/24 --ifname=out0 --pidns"
+engine_start
+check_has "FLAGS: --cidr and --ifname hold" "inet 10.77.0.100/24" inside ip -4 addr show dev out0
+check_has "FLAGS: what has no effect is told" "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: --pidns has no effect on this engine" cat "$engine_log"
 engine_stop
 set_net NET=slirp4netns PORT_DRIVER=none
 engine_start
