@@ -44,8 +44,7 @@ static struct flag create_flags[] = {RUN_FLAGS, FLAG_END};
 static int fail_with_help(const struct err *e, const char *command, int status)
 {
 	fprintf(stderr, "docker: %s\n\nRun 'docker %s --help' for more information\n", e->msg, command);
-	if (e->hint[0])
-		fprintf(stderr, "docker: hint: %s\n", e->hint);
+	show_hint(e);
 	return status;
 }
 

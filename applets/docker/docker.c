@@ -27,7 +27,7 @@ static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_update, entries_ps, entries_stats, entries_logs, entries_containers, entries_images,
 	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
 	entries_network_create,
-	entries_build, entries_inspect, entries_system, entries_context, entries_dial,
+	entries_build, entries_space, entries_inspect, entries_system, entries_context, entries_dial,
 };
 
 static const struct group {
@@ -48,7 +48,7 @@ static const struct group {
 static const char *const absent[] = {
 	"buildx", "bake", "checkpoint", "compose", "config", "manifest", "node", "plugin",
 	"secret", "service", "stack", "swarm", "trust", "context export",
-	"context import", "context update", "system df", "system prune", "volume update", NULL,
+	"context import", "context update", "volume update", NULL,
 };
 
 static struct {
@@ -249,11 +249,30 @@ static int help_topic(int argc, char **argv)
 
 /* --- complaints --------------------------------------------------------------------------- */
 
+/* What the engine says in Docker's words does not tell what to do. */
+static const struct {
+	const char *part, *hint;
+} hints[] = {
+	{"bind: address already in use", "another program has that port: ss -ltnp (or -lunp) lists who listens; or publish another"},
+	{"o space left on device", "docker system df shows what uses room, docker image prune and docker container prune free some"},
+};
+
+void show_hint(const struct err *e)
+{
+	const char *hint = e->hint;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(hints) && !*hint; i++)
+		if (strstr(e->msg, hints[i].part))
+			hint = hints[i].hint;
+	if (*hint)
+		fprintf(stderr, "docker: hint: %s\n", hint);
+}
+
 int fail(const struct err *e)
 {
 	fprintf(stderr, "%s\n", e->msg);
-	if (e->hint[0])
-		fprintf(stderr, "docker: hint: %s\n", e->hint);
+	show_hint(e);
 	return 1;
 }
 

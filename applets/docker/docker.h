@@ -53,13 +53,15 @@ struct entry {
 };
 
 /* Each cmd_*.c has a table, ended by an entry with a NULL name. */
-extern const struct entry entries_build[], entries_run[], entries_attach[], entries_update[], entries_logs[], entries_containers[], entries_ps[], entries_stats[], entries_images[],
+extern const struct entry entries_build[], entries_space[], entries_run[], entries_attach[], entries_update[], entries_logs[], entries_containers[], entries_ps[], entries_stats[], entries_images[],
 	entries_transfer[], entries_cp[], entries_changes[], entries_registry[],
 	entries_volumes[], entries_networks[], entries_network_create[], entries_inspect[], entries_system[], entries_context[],
 	entries_dial[];
 
 /* Print @e->msg as a line on stderr, and the hint if there is one. Returns 1. */
 int fail(const struct err *e);
+/* That hint alone, or what is known of such a message; for who prints the message otherwise. */
+void show_hint(const struct err *e);
 
 /* --- small things several commands need --- */
 bool is_terminal(int fd);

@@ -166,6 +166,15 @@ static int connect_tcp(const struct endpoint *ep, struct err *e)
 	return fd;
 }
 
+/* A socket where an engine of this user's would have it? */
+static bool is_ours(const char *path)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	size_t n = dir ? strlen(dir) : 0;
+
+	return (n && !strncmp(path, dir, n) && path[n] == '/') || !strncmp(path, "/run/user/", 10);
+}
+
 int endpoint_connect(const struct endpoint *ep, struct err *e)
 {
 	int fd;
@@ -179,8 +188,10 @@ int endpoint_connect(const struct endpoint *ep, struct err *e)
 	if (errno == EACCES && ep->path)
 		return err_kind(e, ERR_FORBIDDEN,
 			"permission denied while trying to connect to the docker API at %s", ep->url);
-	if (!e->msg[0])
-		err_kind(e, ERR_UNAVAILABLE,
-			"Cannot connect to the Docker daemon at %s. Is the docker daemon running?", ep->url);
+	if (e->msg[0])
+		return -1;
+	err_kind(e, ERR_UNAVAILABLE, "Cannot connect to the Docker daemon at %s. Is the docker daemon running?", ep->url);
+	if (ep->path && is_ours(ep->path))
+		err_hint(e, "start it with: systemctl --user start docker, or where that is not set up: dockerd-rootless &");
 	return -1;
 }

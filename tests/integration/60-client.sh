@@ -22,7 +22,7 @@ check_has "version without an engine" "API version:       1.51" no_engine versio
 check_out "unknown command" "docker: unknown command: docker frobnicate$nl${nl}Run 'docker --help' for more information" no_engine frobnicate
 check_has "a command of the stock client" "'swarm' is not part of this client; use the stock docker CLI against this engine: DOCKER_HOST=unix:///nonexistent.sock docker swarm" \
 	no_engine swarm init
-check_has "one in a group" "'system df' is not part of this client" no_engine system df x
+check_has "one in a group" "'volume update' is not part of this client" no_engine volume update x
 check_out "unknown option" "unknown flag: --frob$nl${nl}Usage:  docker ps [OPTIONS]$nl${nl}Run 'docker ps --help' for more information" no_engine ps --frob
 check_status "unknown option, status" 125 no_engine ps --frob
 check_out "too many arguments" "docker: 'docker container ls' accepts no arguments$nl${nl}Usage:  docker container ls [OPTIONS]$nl${nl}Run 'docker container ls --help' for more information" \
@@ -221,3 +221,11 @@ same network inspect none-such
 same info --format '{{.Driver}} {{.CgroupDriver}} {{.SecurityOptions}}'
 same version --format '{{.Server.Version}} {{.Server.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}'
 o rm -f same ended >/dev/null
+same system df
+same system df --format json
+same system df --format '{{.Type}} {{.Reclaimable}}'
+same system df -v
+same system prune
+same system prune -a --volumes --filter label=none
+same system prune --filter until=1h --volumes
+same system prune -f --filter label=none
