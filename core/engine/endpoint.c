@@ -189,7 +189,7 @@ static int tie(struct engine *en, struct endpoint *ep, const json_t *settings, c
 
 	if (read_link_local(settings, extra, &v.n_extra, e))
 		return -1;
-	snprintf(ep->port, sizeof(ep->port), "veth%.7s", ep->id);
+	snprintf(ep->port, sizeof(ep->port), PORT_PREFIX "%.7s", ep->id);
 	memcpy(v.mac, ep->mac, sizeof(v.mac));
 	for (int f = 0; f < FAMILIES; f++)
 		v.addr[f] = (struct subnet){ep->addr[f], n->family[f].subnet.len};

@@ -300,8 +300,9 @@ static void note_link(void *arg, const struct link_seen *l)
 	struct settling *s = arg;
 	bool bridge = !strcmp(l->kind, "bridge");
 
-	if (!bridge && strcmp(l->kind, "veth"))
-		return; /* netd's */
+	/* Others are netd's, or a network driver's: lxc-user-nic's is a veth pair, too, and called eth0. */
+	if (!bridge && (strcmp(l->kind, "veth") || strncmp(l->name, PORT_PREFIX, strlen(PORT_PREFIX))))
+		return;
 	s->links = xreallocarray(s->links, s->n + 1, sizeof(*s->links));
 	s->links[s->n++] = (struct link_found){xstrdup(l->name), bridge};
 }

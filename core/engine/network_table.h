@@ -52,6 +52,8 @@ struct networks {
 	struct nl inside;
 };
 
+#define PORT_PREFIX "veth" /* of the names of containers' ports on a bridge */
+
 /* A running container's place in a network; guarded by the container's lock, changed in its op. */
 struct endpoint {
 	struct endpoint *next;

@@ -53,6 +53,7 @@ docker_up() {
 	ip link add coracle-m0 type veth peer name m0 netns "$relay_peer" &&
 		ip addr add 198.51.101.1/24 dev coracle-m0 && ip link set coracle-m0 up &&
 		ip -n "$relay_peer" addr add 198.51.101.2/24 dev m0 && ip -n "$relay_peer" link set m0 up &&
+		ip -n "$relay_peer" route change 198.51.101.0/24 dev m0 src 198.51.100.2 && # datagrams come from where they went
 		ip route add 198.51.100.2 via 198.51.101.2 || return 1
 	at_exit 'theirs rm -f coracle-out >/dev/null 2>&1'
 	tar -C "$root" -c . | theirs import - iperf >/dev/null &&

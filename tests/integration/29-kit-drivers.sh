@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
 . "$top/tests/lib/peer_net.sh"
+. "$top/tests/lib/lxc_net.sh"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "networks of rootlesskit" "machine: needs root to prepare peers"
@@ -61,21 +62,9 @@ check "relay: killed, it takes all of them along" wait_gone $all $command
 
 # --- lxc-user-nic: root allows a bridge ---------------------------------------------------------------------
 
-lxc=$(ls /usr/libexec/lxc/lxc-user-nic /usr/lib/*/lxc/lxc-user-nic 2>/dev/null | head -1)
-if [ -u "${lxc:-/nonexistent}" ]; then
-	usernet=/etc/lxc/lxc-usernet bridge=kitb$$
-	[ ! -e $usernet ] || cp -a $usernet "$TEST_TMP/usernet"
-	at_exit "if [ -e $TEST_TMP/usernet ]; then cp -a $TEST_TMP/usernet $usernet; else rm -f $usernet; fi"
-	echo "$test_user veth $bridge 10" >>$usernet
-	# It asks /sys about the bridge, which shows the machine's own network.
-	ip link add $bridge type bridge && ip addr add 10.77.1.1/24 dev $bridge && ip link set $bridge up
-	at_exit "ip link del $bridge"
+bridge=kitb$$
+if lxc_net_up $bridge; then
 	user_network=()
-	printf '%s\n' "start 10.77.1.100" "end 10.77.1.110" "interface $bridge" "lease_file $TEST_TMP/leases" "pidfile $TEST_TMP/udhcpd.pid" \
-		"option subnet 255.255.255.0" "option router 10.77.1.1" "option dns 10.77.1.1" "option lease 600" "conflict_time 0" >"$TEST_TMP/udhcpd.conf"
-	touch "$TEST_TMP/leases"
-	busybox udhcpd -f "$TEST_TMP/udhcpd.conf" >"$TEST_TMP/udhcpd.log" 2>&1 &
-	at_exit "kill $! 2>/dev/null"
 	serve "" 10.77.1.1 8091 bridge 2>/dev/null
 	check_has "lxc-user-nic: the bridge answers" "bridge 10.77.1.1" kit --net=lxc-user-nic --lxc-user-nic-bridge=$bridge --copy-up=/etc sh -c "$(get 10.77.1.1:8091)"
 	check_has "lxc-user-nic: --detach-netns" "bridge 10.77.1.1" kit --net=lxc-user-nic --lxc-user-nic-bridge=$bridge --detach-netns \

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
 . "$top/tests/lib/peer_net.sh"
+. "$top/tests/lib/lxc_net.sh"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "the engine's network drivers" "machine: needs root to prepare peers"
@@ -69,7 +70,7 @@ rm "$TEST_TMP/path/slirp4netns"
 drivers=(slirp4netns pasta)
 [ ! -x "$TEST_TMP/path/gvproxy" ] || drivers+=(gvisor-tap-vsock)
 # busybox's wget, linked statically, asks glibc for names and falls over it.
-fetch='{ (printf "GET / HTTP/1.0\r\n\r\n"; sleep 2) | timeout 4 nc "$0" 80 | grep -m 1 -E "^peer|^at home"; } 2>/dev/null'
+fetch='{ (printf "GET / HTTP/1.0\r\n\r\n"; sleep 2) | timeout 4 nc "$0" 80 | grep -m 1 -E "^(peer|bridge|at home)"; } 2>/dev/null'
 inside() { as_user nsenter -U --preserve-credentials -m -n -t "$(cat "$xdg/docker.pid")" "$@"; }
 for net in "${drivers[@]}"; do
 	set_net NET=$net MTU=1400
@@ -127,6 +128,30 @@ engine_start
 check_has "FLAGS: --cidr and --ifname hold" "inet 10.77.0.100/24" inside ip -4 addr show dev out0
 check_has "FLAGS: what has no effect is told" "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: --pidns has no effect on this engine" cat "$engine_log"
 engine_stop
+
+# --- lxc-user-nic: root allows a bridge, whose name is fixed -------------------------------------------------------
+
+if lxc_net_up lxcbr0; then
+	user_network=()
+	serve "" 10.77.1.1 80 bridge 2>/dev/null
+	set_net NET=lxc-user-nic
+	engine_start
+	our_docker image inspect bb >/dev/null 2>&1 || our_docker import - bb <"$tar" >/dev/null
+	check_has "lxc-user-nic: a container reaches the bridge, with the engine's address" "bridge 10.77.1.1" \
+		our_docker run --rm bb sh -c "$fetch" 10.77.1.1
+	our_docker run -d --name web -p 8086:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
+	check_out "lxc-user-nic: a published port" "at home" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://127.0.0.1:8086/
+	engine_kill "$(cat "$xdg/docker.pid")"
+	as_user curl -s --retry 20 --retry-all-errors --retry-delay 1 --unix-socket "$xdg/docker.sock" http://d/_ping >/dev/null
+	check_has "lxc-user-nic: the next engine keeps it" "bridge 10.77.1.1" our_docker run --rm bb sh -c "$fetch" 10.77.1.1
+	our_docker rm -f web >/dev/null
+	engine_stop
+	sed -i '/lxcbr0/d' /etc/lxc/lxc-usernet
+	check_has "lxc-user-nic: a bridge nobody allowed" "/etc/lxc/lxc-usernet" as_user timeout 20 "$coracle" dockerd-rootless
+	user_network=(nsenter "--net=/run/netns/$host")
+else
+	skip "lxc-user-nic" "not installed set-user-ID, or the machine has a bridge lxcbr0"
+fi
 set_net NET=slirp4netns PORT_DRIVER=none
 engine_start
 check_has "PORT_DRIVER=none" "no PortDriver is available" our_docker run --rm -p 8087:80 bb true
