@@ -196,24 +196,28 @@ static size_t take_data(struct http *h, void *p, size_t n, uint64_t max)
 	return n;
 }
 
-static ssize_t truncated(struct http *h, ssize_t got, struct err *e)
+ssize_t http_body_broken(struct http *h, ssize_t got, struct err *e)
 {
+	if (got < 0 && errno == EAGAIN)
+		return err_set(e, errno, "waiting for the request body");
 	h->close_after = true;
 	if (got < 0)
 		return err_set(e, errno, "reading the request body");
 	return err_kind(e, ERR_INVALID, "unexpected EOF");
 }
 
-static ssize_t read_chunked(struct http *h, void *p, size_t n, struct err *e)
+int http_body_left(struct http *h, ssize_t (*receive)(struct http *h), uint64_t *left, struct err *e)
 {
 	ssize_t step, got;
 
-	for (;;) {
-		if (h->chunks.state == CHUNK_DATA && h->chunks.left && h->in.n) {
-			n = take_data(h, p, n, h->chunks.left);
-			h->chunks.left -= n;
-			return (ssize_t)n;
-		}
+	if (h->body_done)
+		return 0;
+	if (!h->head.chunked) {
+		*left = (uint64_t)h->body_left;
+		h->body_done = !h->body_left;
+		return !h->body_done;
+	}
+	while (h->chunks.state != CHUNK_DATA || !h->chunks.left) {
 		step = http_chunks_step(&h->chunks, h->in.p, h->in.n);
 		if (step < 0) {
 			h->close_after = true;
@@ -224,33 +228,42 @@ static ssize_t read_chunked(struct http *h, void *p, size_t n, struct err *e)
 			h->body_done = true;
 			return 0;
 		}
-		if (step || (h->chunks.state == CHUNK_DATA && !h->chunks.left))
+		if (step)
 			continue;
-		got = http_receive(h);
+		got = receive(h);
 		if (got <= 0)
-			return truncated(h, got, e);
+			return (int)http_body_broken(h, got, e);
 	}
+	*left = h->chunks.left;
+	return 1;
+}
+
+void http_body_took(struct http *h, size_t n)
+{
+	if (h->head.chunked)
+		h->chunks.left -= n;
+	else
+		h->body_left -= (int64_t)n;
 }
 
 ssize_t http_body_read(struct http *h, void *p, size_t n, struct err *e)
 {
+	uint64_t left;
 	ssize_t got;
+	int rc;
 
-	if (h->body_done || !n)
+	if (!n)
 		return 0;
-	if (h->head.chunked)
-		return read_chunked(h, p, n, e);
-	if (!h->body_left) {
-		h->body_done = true;
-		return 0;
-	}
+	rc = http_body_left(h, http_receive, &left, e);
+	if (rc <= 0)
+		return rc;
 	if (!h->in.n) {
 		got = http_receive(h);
 		if (got <= 0)
-			return truncated(h, got, e);
+			return http_body_broken(h, got, e);
 	}
-	n = take_data(h, p, n, (uint64_t)h->body_left);
-	h->body_left -= (int64_t)n;
+	n = take_data(h, p, n, left);
+	http_body_took(h, n);
 	return (ssize_t)n;
 }
 

@@ -67,6 +67,9 @@ int http_stream_write(struct http *h, const void *p, size_t n);
 /* The rest of a streamed body comes through a pipe, and is not copied on the way.  0 when the pipe has
  * ended, -1: the client went away. */
 int http_stream_pipe(struct http *h, int pipefd);
+/* A piece of the request's body into a pipe that does not block, not copied on the way: a count, 0 at the end, -1
+ * with @e; e->code EAGAIN: the client has sent no more, or the pipe is full; EPIPE: nobody reads it any more. */
+ssize_t http_body_pass(struct http *h, int pipefd, struct err *e);
 /* The request's body into a pipe, to its end. 0, or -1 with @e; a reader that went away is no error. */
 int http_body_pipe(struct http *h, int pipefd, struct err *e);
 int http_stream_json(struct http *h, const json_t *j, const char *ending); /* "\r\n" progress, "\n" events */

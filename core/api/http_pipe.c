@@ -6,6 +6,9 @@
  *   Who writes an archive is another process.  Its pages go from the pipe to the socket by
  *   splice(2); what we add is the length of each chunk, and what is in the pipe at a time is a
  *   chunk.  A length is promised before its bytes are moved, but a pipe does not lose any.
+ *
+ *   A body goes the other way without being copied, too.  Framing is looked at before it is taken, so that no
+ *   data comes with it: what is read must be written, and would be a piece of a page in the pipe.
  */
 #include "api/server.h"
 #include "base/fs.h"
@@ -18,6 +21,8 @@
 #include <unistd.h>
 
 #define PIECE 65536
+#define PASS_MAX (1 << 20)
+#define FRAMING_MAX 64 /* looked at at a time: "\r\n8000\r\n" */
 
 /* Bytes in the pipe; waits for some. 0 at its end, -1 and errno. */
 static int await_bytes(int pipefd)
@@ -92,4 +97,49 @@ int http_body_pipe(struct http *h, int pipefd, struct err *e)
 		if (fd_write_full(pipefd, piece, (size_t)got))
 			return errno == EPIPE ? 0 : err_set(e, errno, "passing on the request's body");
 	return got < 0 ? -1 : 0;
+}
+
+/* Receive no more than the end of a line. */
+static ssize_t receive_line(struct http *h)
+{
+	char ahead[FRAMING_MAX], *end;
+	ssize_t n;
+
+	if (h->continue_due)
+		return http_receive(h);
+	n = recv(h->fd, ahead, sizeof(ahead), MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0)
+		return n;
+	end = memchr(ahead, '\n', (size_t)n);
+	n = recv(h->fd, buf_room(&h->in, FRAMING_MAX), end ? (size_t)(end - ahead) + 1 : (size_t)n, MSG_DONTWAIT);
+	if (n > 0) {
+		h->in.n += (size_t)n;
+		h->in.p[h->in.n] = 0;
+	}
+	return n;
+}
+
+ssize_t http_body_pass(struct http *h, int pipefd, struct err *e)
+{
+	uint64_t left;
+	ssize_t n = 1;
+	int rc;
+
+	rc = http_body_left(h, receive_line, &left, e);
+	if (rc <= 0)
+		return rc;
+	if (h->continue_due)
+		n = http_receive(h);
+	if (n > 0 && h->in.n) {
+		n = write(pipefd, h->in.p, h->in.n < left ? h->in.n : (size_t)left);
+		buf_consume(&h->in, n > 0 ? (size_t)n : 0);
+	} else if (n > 0) {
+		n = splice(h->fd, NULL, pipefd, NULL, left < PASS_MAX ? (size_t)left : PASS_MAX, SPLICE_F_NONBLOCK);
+	}
+	if (n < 0 && errno == EPIPE)
+		return err_set(e, errno, "passing on the request's body"); /* the request itself is fine */
+	if (n <= 0)
+		return http_body_broken(h, n, e);
+	http_body_took(h, (size_t)n);
+	return n;
 }

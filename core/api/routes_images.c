@@ -20,9 +20,9 @@
 
 /* --- a streaming answer ------------------------------------------------------------------------------ */
 
-static ssize_t body_feed(void *arg, void *p, size_t n, struct err *e)
+static ssize_t body_feed(void *arg, int pipefd, struct err *e)
 {
-	return http_body_read(arg, p, n, e);
+	return http_body_pass(arg, pipefd, e);
 }
 
 static struct image_client client_of(struct http *h, bool body)

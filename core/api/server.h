@@ -36,6 +36,12 @@ struct http {
 
 /* More bytes of the client into h->in: a count, 0 at the end, -1 and errno. */
 ssize_t http_receive(struct http *h);
+/* The request's body: come to where its data is, framing being received by @receive. 1: *left bytes of data
+ * are next, in h->in or still to come; 0: that was all; -1 with @e. Who takes some of them says how many. */
+int http_body_left(struct http *h, ssize_t (*receive)(struct http *h), uint64_t *left, struct err *e);
+void http_body_took(struct http *h, size_t n);
+/* Receiving gave @got, 0 or -1 and errno: -1 with @e, which says that the body ended too early, or to wait. */
+ssize_t http_body_broken(struct http *h, ssize_t got, struct err *e);
 /* Choose the handler of h->path and run it; routes.c. */
 void routes_dispatch(struct http *h);
 /* Fill h->path, h->query from the request target. -1: answered already. */

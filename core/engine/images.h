@@ -13,7 +13,7 @@
  * the archive comes from (see struct worker_job), and what hangs up when the client has gone. */
 struct image_client {
 	int (*line)(void *arg, const char *json, size_t n);
-	ssize_t (*feed)(void *arg, void *p, size_t n, struct err *e);
+	ssize_t (*feed)(void *arg, int pipefd, struct err *e);
 	void *arg;
 	int cancel;
 };

@@ -1,143 +1,133 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/image/ahead.c - members of an archive unpacked while it still comes in
+ * core/image/ahead.c - members of an archive unpacked as they stream by
  *
  * Theory of operation
- *   An archive tells at its end which of its files are layers.  Waiting for that, one processor would
- *   only copy while the others have nothing to do.  What is large is hardly anything but a layer: so
- *   it is unpacked to a draft as soon as it is in the spool, which needs nothing but its bytes.
+ *   An archive tells at its end which of its files are layers.  But what looks like an archive itself is
+ *   hardly anything else: so its bytes go to an unpacking process at once, and are kept nowhere.  A layer's
+ *   draft needs nothing but its bytes, neither its name nor what lies below it.
  *
- *   It is a guess and no more.  What is no layer fails to unpack, and nobody asks for it; a failure
- *   is not told but found again, by whoever unpacks the member because no draft is there.  A draft
- *   is given out once: an image that has a layer twice unpacks it twice.
+ *   It is a guess.  What turns out to be no layer is discarded at the end; why something could not be
+ *   unpacked is told to who asks for it.  One member may still be at work while the next one begins: a thread
+ *   waits for each.
  */
 #include "image/ahead.h"
+#include "base/fs.h"
 #include "base/proc.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define MEMBERS_MAX 128
-#define CARRIERS 2
-#define SIZE_MIN (1 << 20) /* bytes; smaller ones are done soon enough */
+#define ITEMS_MAX 1024	    /* drafts of one archive */
+#define RUNNING_MAX 3
+#define PIPE_SIZE (1 << 20) /* bytes; what an unprivileged process may ask for by default */
 #define STACK_KB 256
 
-enum item_state { ITEM_WAITING, ITEM_RUNNING, ITEM_READY, ITEM_GONE };
-
 struct item {
-	int64_t offset, size;
-	enum item_state state;
+	struct ahead *a;
+	int in; /* the pipe's reading end, the thread's */
+	enum { ITEM_RUNNING, ITEM_READY, ITEM_FAILED, ITEM_TAKEN } state; /* guarded by a->lock */
 	struct layer_draft draft; /* while ITEM_READY */
+	struct err why;		  /* if ITEM_FAILED */
 };
 
 struct ahead {
 	struct worker *w;
-	const struct spool *s;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
-	struct item at[MEMBERS_MAX];
-	size_t n;
-	int carriers;
+	struct item *at[ITEMS_MAX];
+	int n, running;
 };
 
-struct ahead *ahead_new(struct worker *w, const struct spool *s)
+struct ahead *ahead_new(struct worker *w)
 {
 	struct ahead *a = xcalloc(1, sizeof(*a));
 
 	a->w = w;
-	a->s = s;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
 	return a;
 }
 
-static struct item *next_waiting(struct ahead *a)
+static void item_main(void *arg)
 {
-	size_t i;
+	struct item *item = arg;
+	struct ahead *a = item->a;
+	int rc = layer_unpack(&a->w->store, NULL, item->in, 0, &item->draft, &item->why);
 
-	for (i = 0; i < a->n; i++)
-		if (a->at[i].state == ITEM_WAITING)
-			return &a->at[i];
-	return NULL;
-}
-
-static void carrier_main(void *arg)
-{
-	struct ahead *a = arg;
-	struct err untold;
-	struct item *item;
-	int rc;
-
+	fd_close(&item->in); /* who still writes gets EPIPE */
+	if (!rc)
+		layer_flush(&a->w->store, &item->draft);
 	pthread_mutex_lock(&a->lock);
-	while ((item = next_waiting(a))) {
-		const struct member m = {.offset = item->offset, .size = item->size};
-
-		item->state = ITEM_RUNNING;
-		pthread_mutex_unlock(&a->lock);
-		rc = spool_unpack(a->s, a->w, &m, NULL, NULL, &item->draft, &untold);
-		pthread_mutex_lock(&a->lock);
-		item->state = rc ? ITEM_GONE : ITEM_READY;
-		pthread_cond_broadcast(&a->changed);
-	}
-	a->carriers--;
+	item->state = rc ? ITEM_FAILED : ITEM_READY;
+	a->running--;
 	pthread_cond_broadcast(&a->changed);
 	pthread_mutex_unlock(&a->lock);
 }
 
-void ahead_add(struct ahead *a, int64_t offset, int64_t size)
+int ahead_begin(struct ahead *a, int *number)
 {
-	bool start;
+	struct item *item;
+	int p[2];
 
-	if (size < SIZE_MIN)
-		return;
+	if (a->n == ITEMS_MAX || pipe2(p, O_CLOEXEC))
+		return -1;
+	fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one works too */
+	item = xcalloc(1, sizeof(*item));
+	*item = (struct item){.a = a, .in = p[0], .why = ERR_INIT};
 	pthread_mutex_lock(&a->lock);
-	start = a->n < MEMBERS_MAX && a->carriers < CARRIERS;
-	if (a->n < MEMBERS_MAX)
-		a->at[a->n++] = (struct item){.offset = offset, .size = size};
-	a->carriers += start;
+	while (a->running == RUNNING_MAX)
+		pthread_cond_wait(&a->changed, &a->lock);
+	a->running++;
 	pthread_mutex_unlock(&a->lock);
-	if (!start || !thread_start("ahead", carrier_main, a, STACK_KB))
-		return;
+	if (!thread_start("ahead", item_main, item, STACK_KB)) {
+		*number = a->n;
+		a->at[a->n++] = item;
+		return p[1];
+	}
 	pthread_mutex_lock(&a->lock);
-	a->carriers--; /* then it is unpacked later */
+	a->running--;
 	pthread_mutex_unlock(&a->lock);
+	free(item);
+	close(p[0]);
+	close(p[1]);
+	return -1;
 }
 
-bool ahead_take(struct ahead *a, int64_t offset, struct layer_draft *d)
+int ahead_take(struct ahead *a, int number, struct layer_draft *d, struct err *e)
 {
-	struct item *item = NULL;
-	bool ready;
-	size_t i;
+	struct item *item = a->at[number];
+	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);
-	for (i = 0; i < a->n && !item; i++)
-		if (a->at[i].offset == offset)
-			item = &a->at[i];
-	while (item && item->state == ITEM_RUNNING)
+	while (item->state == ITEM_RUNNING)
 		pthread_cond_wait(&a->changed, &a->lock);
-	ready = item && item->state == ITEM_READY;
-	if (ready)
+	if (item->state == ITEM_READY) {
 		*d = item->draft;
-	if (item)
-		item->state = ITEM_GONE;
+		item->state = ITEM_TAKEN;
+		rc = 1;
+	} else if (item->state == ITEM_FAILED) {
+		*e = item->why;
+		rc = -1;
+	}
 	pthread_mutex_unlock(&a->lock);
-	return ready;
+	return rc;
 }
 
 void ahead_free(struct ahead *a)
 {
-	size_t i;
+	int i;
 
 	pthread_mutex_lock(&a->lock);
-	for (i = 0; i < a->n; i++)
-		if (a->at[i].state == ITEM_WAITING)
-			a->at[i].state = ITEM_GONE;
-	while (a->carriers)
+	while (a->running)
 		pthread_cond_wait(&a->changed, &a->lock);
 	pthread_mutex_unlock(&a->lock);
-	for (i = 0; i < a->n; i++)
-		if (a->at[i].state == ITEM_READY)
-			layer_discard(&a->w->store, &a->at[i].draft);
+	for (i = 0; i < a->n; i++) {
+		if (a->at[i]->state == ITEM_READY)
+			layer_discard(&a->w->store, &a->at[i]->draft);
+		free(a->at[i]);
+	}
 	pthread_mutex_destroy(&a->lock);
 	pthread_cond_destroy(&a->changed);
 	free(a);

@@ -1,26 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/image/ahead.h - members of an archive unpacked while it still comes in (private to core/image)
+ * core/image/ahead.h - members of an archive unpacked as they stream by (private to core/image)
  */
 #ifndef IMAGE_AHEAD_H
 #define IMAGE_AHEAD_H
 
-#include "image/spool.h"
+#include "image/worker.h"
 
 struct ahead;
-struct ahead *ahead_new(struct worker *w, const struct spool *s); /* borrows both */
+struct ahead *ahead_new(struct worker *w); /* borrows @w */
 
-/* The member at @offset is in the spool, all of it. From one thread only; never fails. */
-void ahead_add(struct ahead *a, int64_t offset, int64_t size);
+/**
+ * ahead_begin() - Start to unpack a member
+ * @number:	What to ask for it by
+ *
+ * May wait until an earlier one is done.  From one thread only.
+ *
+ * Return: a pipe for its bytes, to be closed behind the last one; -1: it has to be kept instead
+ */
+int ahead_begin(struct ahead *a, int *number);
 
 /**
  * ahead_take() - The draft made of a member
  *
- * Waits while it is being made; what has not begun yet is left to the caller.
+ * Waits while it is being made.  It is given out once.
  *
- * Return: true with the draft, now the caller's, in @d; else false
+ * Return: 1 with the draft, now the caller's, in @d; 0: it was taken before; -1 with @e: it cannot be unpacked
  */
-bool ahead_take(struct ahead *a, int64_t offset, struct layer_draft *d);
+int ahead_take(struct ahead *a, int number, struct layer_draft *d, struct err *e);
 
 /* Wait for what is being unpacked, and discard what nobody took. */
 void ahead_free(struct ahead *a);

@@ -196,9 +196,10 @@ struct worker_job {
 	const json_t *request;
 	struct store *store;
 	int input;				  /* borrowed, -1: none */
-	/* Or the input comes from here, called by the thread that runs the job: a count, 0 at the end, -1
-	 * with @e (the job fails). NULL: none. May block; progress waits meanwhile. */
-	ssize_t (*feed)(void *arg, void *p, size_t n, struct err *e);
+	/* Or the input comes from here, called by the thread that runs the job: some of it into a pipe that does
+	 * not block.  A count, 0 at the end, -1 with @e: e->code EAGAIN to be called again when the pipe has
+	 * room or @cancel is readable, EPIPE if nobody reads it, else the job fails. NULL: none. */
+	ssize_t (*feed)(void *arg, int pipefd, struct err *e);
 	int cancel;				  /* a hang-up here (the client's socket) stops it; -1: none */
 	int (*progress)(void *arg, const char *json, size_t n); /* one object's text; -1 stops the worker */
 	void *arg;

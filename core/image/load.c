@@ -7,29 +7,28 @@
  *   and an OCI image layout (index.json names manifests by digest, maybe through further indexes).
  *   An archive that has both, as save makes them since Docker 25, is read as the first.
  *
- *   Large members are unpacked while the archive still comes in (ahead.h), unless their name is the digest
- *   of a layer that is there; the rest when it is known to be wanted.  An image's layers are unpacked side
- *   by side and committed from the lowest up.  What has a digest is checked against it: blobs of a layout,
- *   layers by the diff_ids of the config.  Only when all images of the archive are whole does the result go to the engine.
+ *   Layers are unpacked to drafts while the archive still comes in (ahead.h), unless their name is the digest of a
+ *   layer that is there: that one's bytes are passed over.  When the lists have come, the drafts are checked and
+ *   committed from the lowest up.  A layer that is wanted where no draft is left, above other ones than
+ *   before, is copied from what was committed.  What has a digest is checked against it: blobs of a layout,
+ *   layers by the diff_ids of the config.  Only when all images of the archive are whole does the result go to
+ *   the engine.
  */
 #include "image/ahead.h"
 #include "image/spool.h"
 #include "image/table.h"
-#include "base/proc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MANIFEST_MAX (4 << 20) /* bytes, OCI distribution-spec; indexes too */
 #define INDEX_DEPTH_MAX 4
-#define CARRIERS 3 /* layers unpacked at a time */
-#define CARRIER_STACK_KB 256
 
 struct load {
 	struct worker *w;
 	struct spool spool;
 	struct ahead *ahead; /* what is unpacked already */
-	json_t *stored;	     /* diff ids of layers that are there */
+	json_t *stored;	     /* layers that are there: {diff id: chain id} */
 	struct platform want; /* asked for, or the host's */
 	bool asked;
 	json_t *images; /* of the result */
@@ -49,172 +48,66 @@ static int check_blob(const char *name, const char *want, const char *got, struc
 	return err_kind(e, ERR_INVALID, "%s has digest %s instead of %s: the archive is damaged", name, got, want);
 }
 
-/* Several carriers (threads) unpack the missing layers of an image to drafts; who called commits them in
- * the order of the chain. */
-struct loading {
-	struct load *l;
-	const struct image *image;
-	const json_t *diff_ids;
-	const struct source *src;
-	struct layer_draft drafts[LAYERS_MAX];
-	bool missing[LAYERS_MAX];
+/* A draft of a layer: as it was unpacked, or a copy, or from what was kept. */
+static int draft(struct load *l, const struct member *m, const char *diff_id, const char *id, struct layer_draft *d,
+	struct err *e)
+{
+	const char *chain = json_str(l->stored, diff_id, NULL);
+	int rc = m->ahead >= 0 ? ahead_take(l->ahead, m->ahead, d, e) : 0;
 
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t changed;
-	bool ready[LAYERS_MAX]; /* drafts to commit or discard */
-	size_t next;
-	int carriers;
-	bool failed;
-	struct err why;
-};
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (chain)
+		return layer_copy(&l->w->store, chain, d, e);
+	if (m->ahead == -1)
+		return spool_unpack(&l->spool, l->w, m, id, d, e);
+	return err_kind(e, ERR_INVALID, "it is another layer than %s", diff_id);
+}
 
 /* Unpack layer @i to its draft. */
-static int load_layer(struct loading *g, size_t i, struct err *e)
+static int load_layer(struct load *l, size_t i, const char *diff_id, const struct source *src, struct layer_draft *d,
+	struct err *e)
 {
-	const char *diff_id = json_string_value(json_array_get(g->diff_ids, i)), *name = g->src[i].name;
-	const struct member *m = spool_find(&g->l->spool, name);
-	bool quiet = json_bool(g->l->w->request, "quiet", true);
-	struct layer_draft *d = &g->drafts[i];
-	struct store *store = &g->l->w->store;
+	const struct member *m = spool_find(&l->spool, src->name);
+	bool quiet = json_bool(l->w->request, "quiet", true);
 	char id[13];
 
 	if (!m)
-		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", name);
+		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", src->name);
 	snprintf(id, sizeof(id), "%.12s", digest_hex(diff_id));
-	if (!ahead_take(g->l->ahead, m->offset, d) && spool_unpack(&g->l->spool, g->l->w, m, i ? g->image->chains[i - 1] : NULL,
-		    quiet ? NULL : id, d, e))
-		return err_wrap(e, "unpacking layer %zu (%s)", i, name);
+	if (draft(l, m, diff_id, quiet ? NULL : id, d, e))
+		return err_wrap(e, "unpacking layer %zu (%s)", i, src->name);
 	if (!quiet)
-		worker_status(g->l->w, id, "Loading layer", m->size, m->size);
-	if (check_blob(name, g->src[i].digest, d->blob, e))
+		worker_status(l->w, id, "Loading layer", m->size, m->size);
+	if (*d->blob && check_blob(src->name, src->digest, d->blob, e))
 		goto discard;
 	if (!strcmp(d->diff_id, diff_id))
 		return 0;
 	err_kind(e, ERR_INVALID, "invalid diffID for layer %zu: expected \"%s\", got \"%s\"", i, diff_id, d->diff_id);
 discard:
-	layer_discard(store, d);
+	layer_discard(&l->w->store, d);
 	return -1;
-}
-
-/* The next layer that is missing, or -1. */
-static ssize_t take_layer(struct loading *g)
-{
-	ssize_t i = -1;
-
-	pthread_mutex_lock(&g->lock);
-	while (g->next < g->image->n_chains && !g->missing[g->next])
-		g->next++;
-	if (!g->failed && g->next < g->image->n_chains)
-		i = (ssize_t)g->next++;
-	pthread_mutex_unlock(&g->lock);
-	return i;
-}
-
-static void settle(struct loading *g, size_t i, const struct err *why)
-{
-	pthread_mutex_lock(&g->lock);
-	if (!why)
-		g->ready[i] = true;
-	else if (!g->failed)
-		g->why = *why;
-	g->failed |= why != NULL;
-	pthread_cond_broadcast(&g->changed);
-	pthread_mutex_unlock(&g->lock);
-}
-
-static void carrier_main(void *arg)
-{
-	struct loading *g = arg;
-	struct err e = ERR_INIT;
-	ssize_t i;
-
-	while ((i = take_layer(g)) >= 0)
-		settle(g, (size_t)i, load_layer(g, (size_t)i, &e) ? &e : NULL);
-	pthread_mutex_lock(&g->lock);
-	g->carriers--;
-	pthread_cond_broadcast(&g->changed);
-	pthread_mutex_unlock(&g->lock);
-}
-
-static void commit_layers(struct loading *g)
-{
-	struct store *store = &g->l->w->store;
-	struct err e = ERR_INIT;
-	char chain[DIGEST_MAX];
-	size_t i;
-
-	for (i = 0; i < g->image->n_chains; i++) {
-		bool ready;
-
-		if (!g->missing[i])
-			continue;
-		pthread_mutex_lock(&g->lock);
-		while (!g->ready[i] && !g->failed)
-			pthread_cond_wait(&g->changed, &g->lock);
-		ready = g->ready[i] && !g->failed;
-		if (ready)
-			g->ready[i] = false; /* the draft is used up in any case */
-		pthread_mutex_unlock(&g->lock);
-		if (!ready)
-			return;
-		if (layer_commit(store, i ? g->image->chains[i - 1] : NULL, &g->drafts[i], chain, &e)) {
-			settle(g, i, &e);
-			return;
-		}
-	}
-}
-
-static void start_carriers(struct loading *g)
-{
-	struct err e = ERR_INIT;
-	int i, rc = 0;
-
-	for (i = 0; i < CARRIERS && !rc; i++) {
-		pthread_mutex_lock(&g->lock);
-		g->carriers++;
-		pthread_mutex_unlock(&g->lock);
-		rc = thread_start("layer", carrier_main, g, CARRIER_STACK_KB);
-	}
-	if (!rc)
-		return;
-	pthread_mutex_lock(&g->lock);
-	g->carriers--;
-	pthread_mutex_unlock(&g->lock);
-	if (i == 1) { /* fewer than wanted are no failure */
-		err_set(&e, rc, "starting a thread");
-		settle(g, 0, &e);
-	}
 }
 
 static int load_layers(struct load *l, const struct image *image, const json_t *diff_ids,
 	const struct source *src, struct err *e)
 {
-	struct loading *g = xcalloc(1, sizeof(*g));
-	bool any = false;
+	struct store *store = &l->w->store;
+	struct layer_draft d;
+	char chain[DIGEST_MAX];
 	size_t i;
-	int rc;
 
-	*g = (struct loading){.l = l, .image = image, .diff_ids = diff_ids, .src = src,
-		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .why = ERR_INIT};
 	for (i = 0; i < image->n_chains; i++) {
-		g->missing[i] = !layer_exists(&l->w->store, image->chains[i]);
-		any |= g->missing[i];
+		const char *diff_id = json_string_value(json_array_get(diff_ids, i));
+
+		if (layer_exists(store, image->chains[i]))
+			continue;
+		if (load_layer(l, i, diff_id, &src[i], &d, e) ||
+			layer_commit(store, i ? image->chains[i - 1] : NULL, &d, chain, e))
+			return -1;
+		json_set_str(l->stored, diff_id, chain);
 	}
-	if (any)
-		start_carriers(g);
-	commit_layers(g);
-	pthread_mutex_lock(&g->lock);
-	while (g->carriers)
-		pthread_cond_wait(&g->changed, &g->lock);
-	pthread_mutex_unlock(&g->lock);
-	for (i = 0; i < image->n_chains; i++)
-		if (g->ready[i])
-			layer_discard(&l->w->store, &g->drafts[i]);
-	rc = g->failed ? -1 : 0;
-	if (rc && e)
-		*e = g->why;
-	free(g);
-	return rc;
+	return 0;
 }
 
 /* Layers into the store, the rest into the result. @refs is taken over. */
@@ -543,30 +436,28 @@ static int load(struct load *l, struct err *e)
 	return rc;
 }
 
-/* The diff ids of all layers there are: {diff_id: true}. */
-static json_t *stored_diff_ids(const struct store *store)
+/* All layers there are. */
+static json_t *stored_layers(const struct store *store)
 {
 	cleanup_json json_t *chains = layer_list(store);
-	json_t *ids = json_object();
+	json_t *stored = json_object();
 	const json_t *chain;
 	struct layer_info info;
 	size_t i;
 
 	json_array_foreach(chains, i, chain)
 		if (!layer_stat(store, json_string_value(chain), &info, NULL))
-			json_set_bool(ids, info.diff_id, true);
-	return ids;
+			json_set_str(stored, info.diff_id, json_string_value(chain));
+	return stored;
 }
 
-/* A member whose name says that its layer is there, most likely below the same ones, can wait. */
-static void on_filled(void *arg, const struct member *m)
+static int take(void *arg, const char *name, int *number)
 {
 	struct load *l = arg;
 	char digest[DIGEST_MAX];
 
-	digest_of_name(m->name, digest);
-	if (!json_object_get(l->stored, digest))
-		ahead_add(l->ahead, m->offset, m->size);
+	digest_of_name(name, digest);
+	return json_object_get(l->stored, digest) ? SPOOL_DROP : ahead_begin(l->ahead, number);
 }
 
 json_t *worker_load(struct worker *w, struct err *e)
@@ -574,10 +465,10 @@ json_t *worker_load(struct worker *w, struct err *e)
 	struct load l = {.w = w, .spool = {.fd = -1}, .images = json_array()};
 	json_t *result = NULL;
 
-	l.ahead = ahead_new(w, &l.spool);
-	l.spool.filled = on_filled;
-	l.spool.filled_arg = &l;
-	l.stored = stored_diff_ids(&w->store);
+	l.ahead = ahead_new(w);
+	l.spool.take = take;
+	l.spool.take_arg = &l;
+	l.stored = stored_layers(&w->store);
 	if (!load(&l, e)) {
 		result = json_object();
 		json_object_set(result, "images", l.images);

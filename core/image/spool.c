@@ -4,7 +4,8 @@
  *
  * Theory of operation
  *   The archive comes from a client and is hostile until shown otherwise.  Nothing of it becomes a
- *   path: data goes to one unlinked file, names to a table with a ceiling.  Blocks of zeros are not
+ *   path: data goes to one unlinked file, names to a table with a ceiling.  What looks like a layer is not
+ *   kept but goes to who unpacks it, from pipe to pipe, while it comes in.  Blocks of zeros are not
  *   written but skipped, so an archive cannot fill the disk faster than its own bytes do, but for
  *   what a compressor made of something else than zeros; then the disk's end is the end.
  *
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define CHUNK (256 << 10)
+#define BEGIN_SIZE 512 /* of a file, by which a layer is told */
 #define PIPE_SIZE (1 << 20)
 #define LINKS_MAX 8		 /* followed one after the other */
 #define REPORT_NS (100 * NS_PER_MS) /* between two lines of progress */
@@ -50,22 +52,65 @@ static bool all_zero(const char *p, size_t n)
 	return n && !*p && !memcmp(p, p + 1, n - 1);
 }
 
+static int keep(struct spool *s, const char *p, size_t n, struct err *e)
+{
+	size_t done;
+	ssize_t put;
+
+	for (done = 0; done < n && !all_zero(p, n); done += (size_t)put) {
+		put = pwrite(s->fd, p + done, n - done, s->end + (int64_t)done);
+		if (put < 0 && errno == EINTR)
+			put = 0;
+		if (put < 0)
+			return err_set(e, errno, "keeping the archive below tmp");
+	}
+	s->end += (int64_t)n;
+	return 0;
+}
+
 /* Append what is left of the current entry. */
 static int copy_data(struct spool *s, struct tar_reader *t, char *chunk, struct err *e)
 {
-	ssize_t n, put, done;
+	ssize_t n;
 
-	while ((n = tar_read(t, chunk, CHUNK, e)) > 0) {
-		for (done = 0; done < n && !all_zero(chunk, (size_t)n); done += put) {
-			put = pwrite(s->fd, chunk + done, (size_t)(n - done), s->end + done);
-			if (put < 0 && errno == EINTR)
-				put = 0;
-			if (put < 0)
-				return err_set(e, errno, "keeping the archive below tmp");
-		}
-		s->end += n;
-	}
+	while ((n = tar_read(t, chunk, CHUNK, e)) > 0)
+		if (keep(s, chunk, (size_t)n, e))
+			return -1;
 	return (int)n;
+}
+
+/* The data of a member, whose first @n bytes were read already, to who unpacks it. */
+static int pass_data(struct tar_reader *t, int pipefd, const char *begin, size_t n, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	/* Who gives up has a reason to tell to those who ask for the member. */
+	if (fd_write_full(pipefd, begin, n))
+		return errno == EPIPE ? 0 : err_set(e, errno, "passing on the archive");
+	if (!tar_pass(t, pipefd, &why) || why.code == EPIPE)
+		return 0;
+	*e = why;
+	return -1;
+}
+
+static int take_data(struct spool *s, struct tar_reader *t, struct member *m, char *chunk, struct err *e)
+{
+	cleanup_close int pipefd = -1;
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < BEGIN_SIZE && (got = tar_read(t, chunk + n, BEGIN_SIZE - n, e)) != 0) {
+		if (got < 0)
+			return -1;
+		n += (size_t)got;
+	}
+	if (s->take && archive_begins(chunk, n))
+		pipefd = s->take(s->take_arg, m->name, &m->ahead);
+	if (pipefd == SPOOL_DROP)
+		m->ahead = SPOOL_DROP;
+	if (pipefd == -1)
+		return keep(s, chunk, n, e) || copy_data(s, t, chunk, e) ? -1 : 0;
+	return pipefd >= 0 ? pass_data(t, pipefd, chunk, n, e) : 0;
 }
 
 /* The name as a key: without "./", "//" and a leading '/'. NULL if it climbs out or is no name. */
@@ -118,7 +163,7 @@ static int add_member(struct spool *s, const struct tar_entry *entry, struct err
 		s->at = xreallocarray(s->at, s->n ? 2 * s->n : 1, sizeof(*s->at));
 	m = &s->at[s->n++];
 	*m = (struct member){.name = steal(&name), .link = steal(&link), .offset = s->end,
-		.size = entry->type == '0' ? entry->size : 0};
+		.size = entry->type == '0' ? entry->size : 0, .order = s->n - 1, .ahead = -1};
 	return 0;
 }
 
@@ -128,7 +173,7 @@ static int by_name(const void *pa, const void *pb)
 	int c = strcmp(a->name, b->name);
 
 	/* Of several with one name the last one counts. */
-	return c ? c : (a->offset < b->offset) - (a->offset > b->offset);
+	return c ? c : (a->order < b->order) - (a->order > b->order);
 }
 
 static int read_all(struct spool *s, struct tar_reader *t, char *chunk, struct err *e)
@@ -139,10 +184,8 @@ static int read_all(struct spool *s, struct tar_reader *t, char *chunk, struct e
 	while ((rc = tar_next(t, &entry, e)) > 0) {
 		if (entry->type != '0' && entry->type != '1' && entry->type != '2' && entry->type != '5')
 			continue;
-		if (add_member(s, entry, e) || (entry->type == '0' && copy_data(s, t, chunk, e)))
+		if (add_member(s, entry, e) || (entry->type == '0' && take_data(s, t, &s->at[s->n - 1], chunk, e)))
 			return -1;
-		if (entry->type == '0' && s->filled)
-			s->filled(s->filled_arg, &s->at[s->n - 1]);
 	}
 	if (rc)
 		return -1;
@@ -230,6 +273,8 @@ int spool_read(const struct spool *s, const char *name, size_t max, struct buf *
 
 	if (!m)
 		return err_kind(e, ERR_INVALID, "open %s: no such file or directory in the archive", name);
+	if (m->ahead != -1)
+		return err_kind(e, ERR_INVALID, "%s is an archive", name);
 	if ((uint64_t)m->size > max)
 		return err_kind(e, ERR_INVALID, "%s is longer than %zu bytes", name, max);
 	while (out->n < (size_t)m->size) {
@@ -295,8 +340,8 @@ static void *copy_main(void *arg)
 	return NULL;
 }
 
-int spool_unpack(const struct spool *s, struct worker *w, const struct member *m, const char *parent,
-	const char *id, struct layer_draft *d, struct err *e)
+int spool_unpack(const struct spool *s, struct worker *w, const struct member *m, const char *id,
+	 struct layer_draft *d, struct err *e)
 {
 	struct copy c = {s, w, m, id, -1};
 	cleanup_close int in = -1;
@@ -313,7 +358,7 @@ int spool_unpack(const struct spool *s, struct worker *w, const struct member *m
 		fd_close(&c.out);
 		return err_set(e, rc, "starting a thread");
 	}
-	rc = layer_unpack(&w->store, parent, in, 0, d, e);
+	rc = layer_unpack(&w->store, NULL, in, 0, d, e);
 	fd_close(&in); /* a copy that nobody reads ends */
 	pthread_join(thread, NULL);
 	return rc;

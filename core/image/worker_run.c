@@ -10,9 +10,10 @@
  *   There is no gentler signal, as a worker has nothing to save: layers it committed are whole,
  *   drafts are removed here by their prefix.
  *
- *   A fed worker has a socket for its input.  One thread does all: it asks the feed for more only
- *   when the worker took what there was, and looks for lines in between.  A worker that ends
- *   early, content or not, is not fed any more.
+ *   A fed worker has a pipe for its input.  One thread does all: it calls the feed as long as that moves
+ *   something.  When it does not, either the pipe is full or the client has sent nothing: which one cannot be
+ *   seen, and waiting for both would not wait.  So it waits for one, tries again, and waits for the other; for
+ *   lines at the same time.  A worker that ends early, content or not, is not fed any more.
  */
 #include "image/worker_lines.h"
 #include "base/fs.h"
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #define READ_SIZE 65536
+#define FEED_PIPE_SIZE (1 << 20) /* bytes; what an unprivileged process may ask for by default */
 
 json_t *worker_err_json(const struct err *e)
 {
@@ -56,8 +58,9 @@ struct run {
 	const struct worker_job *job;
 	char prefix[24]; /* of the names of its drafts */
 	int pidfd, lines;
-	int feed; /* our end of its input's socket, -1: not fed (any more) */
-	struct buf in, out; /* of lines; for the feed */
+	int feed; /* our end of its input's pipe, -1: not fed (any more) */
+	enum { FEED_NOW, FEED_ROOM, FEED_DATA } wait; /* for what, before it is called again */
+	struct buf in; /* of lines */
 	json_t *result;
 	bool failed; /* and *e is set */
 };
@@ -95,10 +98,12 @@ static int start(struct run *r, struct err *e)
 	r->lines = p[0];
 	out = p[1];
 	if (r->job->feed) {
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p))
+		if (pipe2(p, O_CLOEXEC))
 			return err_set(e, errno, "making a worker's input");
-		r->feed = p[0];
-		input = p[1];
+		input = p[0];
+		r->feed = p[1];
+		fcntl(r->feed, F_SETPIPE_SZ, FEED_PIPE_SIZE); /* a smaller one works too */
+		fcntl(r->feed, F_SETFL, O_WRONLY | O_NONBLOCK);
 	}
 	fds[WORKER_FD_ORDERS - 3] = orders;
 	fds[WORKER_FD_DATA - 3] = r->job->store->datafd;
@@ -157,50 +162,47 @@ static int take(struct run *r, struct err *e)
 	return 1;
 }
 
-/* Get more for the worker when it has taken all. */
-static int refill(struct run *r, struct err *e)
+/* Give the worker what there is for it. */
+static int feed(struct run *r, struct err *e)
 {
+	struct err why = ERR_INIT;
 	ssize_t n;
 
-	if (r->feed < 0 || r->out.n)
+	while ((n = r->job->feed(r->job->arg, r->feed, &why)) > 0)
+		r->wait = FEED_NOW;
+	if (n < 0 && why.code == EAGAIN) {
+		r->wait = r->wait == FEED_ROOM && r->job->cancel >= 0 ? FEED_DATA : FEED_ROOM;
 		return 0;
-	n = r->job->feed(r->job->arg, buf_room(&r->out, READ_SIZE), READ_SIZE, e);
-	if (n < 0)
+	}
+	fd_close(&r->feed);
+	if (n < 0 && why.code != EPIPE) { /* it wants no more: its last line says why */
+		*e = why;
 		return -1;
-	r->out.n = (size_t)n;
-	if (!n)
-		fd_close(&r->feed);
+	}
 	return 0;
-}
-
-static void feed(struct run *r)
-{
-	ssize_t n = send(r->feed, r->out.p, r->out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n >= 0)
-		buf_consume(&r->out, (size_t)n);
-	else if (errno != EAGAIN && errno != EINTR)
-		fd_close(&r->feed); /* it wants no more: its last line says why */
 }
 
 static int listen_to(struct run *r, struct err *e)
 {
-	struct pollfd fds[3];
+	struct pollfd fds[3] = {{0}};
 	int rc;
 
 	for (;;) {
-		if (refill(r, e))
+		if (r->feed >= 0 && (r->wait == FEED_NOW || fds[1].revents || fds[2].revents) && feed(r, e))
 			return -1;
 		fds[0] = (struct pollfd){.fd = r->lines, .events = POLLIN};
-		fds[1] = (struct pollfd){.fd = r->feed, .events = POLLOUT};
+		fds[1] = (struct pollfd){.fd = r->feed >= 0 && r->wait == FEED_ROOM ? r->feed : -1, .events = POLLOUT};
+		fds[2] = (struct pollfd){.fd = r->job->cancel, .events = POLLRDHUP};
 		/* While we read from the client, reading tells that it has gone. */
-		fds[2] = (struct pollfd){.fd = r->feed < 0 ? r->job->cancel : -1, .events = POLLRDHUP};
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
-			return err_set(e, errno, "waiting for a worker");
-		if (fds[2].revents)
+		if (r->feed >= 0) {
+			fds[2].fd = r->wait == FEED_DATA ? r->job->cancel : -1;
+			fds[2].events = POLLIN;
+		}
+		while (poll(fds, 3, -1) < 0)
+			if (errno != EINTR)
+				return err_set(e, errno, "waiting for a worker");
+		if (r->feed < 0 && fds[2].revents)
 			return err_set(e, ECANCELED, "the client has gone");
-		if (fds[1].revents)
-			feed(r);
 		rc = fds[0].revents ? take(r, e) : 1;
 		if (rc <= 0)
 			return rc;
@@ -221,7 +223,7 @@ static void say_how_it_died(int status, struct err *e)
 
 json_t *worker_run(const struct worker_job *job, struct err *e)
 {
-	struct run r = {.job = job, .pidfd = -1, .lines = -1, .feed = -1, .in = BUF_INIT, .out = BUF_INIT};
+	struct run r = {.job = job, .pidfd = -1, .lines = -1, .feed = -1, .in = BUF_INIT};
 	int status;
 
 	if (start(&r, e)) {
@@ -241,7 +243,6 @@ json_t *worker_run(const struct worker_job *job, struct err *e)
 	fd_close(&r.lines);
 	fd_close(&r.feed);
 	buf_release(&r.in);
-	buf_release(&r.out);
 	if (r.failed) {
 		json_decref(r.result);
 		r.result = NULL;

@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 struct copy {
 	int treefd;
 	bool single_id;
+	bool clone; /* what overlayfs gives a meaning to is copied like all else */
 	struct inodes inodes;
 	struct buf parent; /* the directory at hand, */
 	int parentfd;	   /* open */
@@ -56,6 +58,21 @@ static int put_xattr(void *arg, const char *name, const void *value, size_t n)
 	return errno == EPERM || errno == ENOTSUP ? 0 : -1;
 }
 
+static int copy_opaque(int from, int to)
+{
+	static const char *const names[] = { OPAQUE_XATTR, FUSE_OPAQUE_XATTR };
+	char value[8];
+	size_t i;
+	ssize_t n;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		n = fgetxattr(from, names[i], value, sizeof(value));
+		if (n > 0 && fsetxattr(to, names[i], value, (size_t)n, 0))
+			return -1;
+	}
+	return 0;
+}
+
 static int copy_attrs(const struct copy *c, int from, int to, const struct stat *st)
 {
 	char owner[64];
@@ -68,6 +85,8 @@ static int copy_attrs(const struct copy *c, int from, int to, const struct stat 
 	n = c->single_id ? fgetxattr(from, STAT_XATTR, owner, sizeof(owner)) : -1;
 	if (n > 0)
 		fsetxattr(to, STAT_XATTR, owner, (size_t)n, 0);
+	if (c->clone && copy_opaque(from, to))
+		return -1;
 	return fchmod(to, st->st_mode & 07777);
 }
 
@@ -188,6 +207,8 @@ static int copy_special(struct copy *c, const struct tree_item *it, struct err *
 	} else if (S_ISFIFO(it->st.st_mode)) {
 		rc = mkfifoat(c->parentfd, it->name, 0600) ||
 		     fchmodat(c->parentfd, it->name, it->st.st_mode & 07777, 0);
+	} else if (c->clone && tree_is_whiteout(&it->st)) {
+		rc = mknodat(c->parentfd, it->name, S_IFCHR | (it->st.st_mode & 07777), makedev(0, 0));
 	} else {
 		return 0; /* no layer has others */
 	}
@@ -218,7 +239,7 @@ static int visit(void *arg, const struct tree_item *it, struct err *e)
 
 	if (take_parent(c, it, e))
 		return -1;
-	if (!strncmp(it->name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)))
+	if (!c->clone && !strncmp(it->name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)))
 		return take_whiteout(c, it, e);
 	if (S_ISDIR(it->st.st_mode))
 		return copy_dir(c, it, e);
@@ -236,13 +257,26 @@ static int leave(void *arg, const struct tree_item *it, struct err *e)
 	return fd < 0 || copy_times(fd, &it->st) ? err_set(e, errno, "setting the times of %s", it->path) : 0;
 }
 
+static int copy(struct copy *c, int layerfd, struct err *e)
+{
+	int rc = tree_walk(layerfd, visit, leave, c, e);
+
+	inodes_release(&c->inodes);
+	fd_close(&c->parentfd);
+	buf_release(&c->parent);
+	return rc;
+}
+
 int layer_apply(int layerfd, int treefd, bool single_id, struct err *e)
 {
 	struct copy c = { .treefd = treefd, .single_id = single_id, .parent = BUF_INIT, .parentfd = -1 };
-	int rc = tree_walk(layerfd, visit, leave, &c, e);
 
-	inodes_release(&c.inodes);
-	fd_close(&c.parentfd);
-	buf_release(&c.parent);
-	return rc;
+	return copy(&c, layerfd, e);
+}
+
+int layer_clone(int layerfd, int treefd, bool single_id, struct err *e)
+{
+	struct copy c = { .treefd = treefd, .single_id = single_id, .clone = true, .parent = BUF_INIT, .parentfd = -1 };
+
+	return copy_opaque(layerfd, treefd) ? err_set(e, errno, "copying a layer") : copy(&c, layerfd, e);
 }

@@ -18,5 +18,7 @@
  * Files are cloned where the file system can (FICLONE), else copied with their holes.
  */
 int layer_apply(int layerfd, int treefd, bool single_id, struct err *e);
+/* The same into an empty directory, whiteouts and all: the layer once more. */
+int layer_clone(int layerfd, int treefd, bool single_id, struct err *e);
 
 #endif

@@ -19,11 +19,13 @@
  *   ZSTD_WINDOW_LOG.
  */
 #include "storage/tar.h"
+#include "storage/tar_header.h"
 
 #include <crc.h>
 #include <errno.h>
 #include <igzip_lib.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #define IN_SIZE 65536
@@ -71,22 +73,32 @@ static int fill(struct inflater *i, size_t want, struct err *e)
 	return 0;
 }
 
-static bool starts(const struct inflater *i, const char *magic, size_t n)
+static bool starts(const unsigned char *p, size_t have, const char *magic, size_t n)
 {
-	return in_left(i) >= n && !memcmp(i->in_buf + i->in_at, magic, n);
+	return have >= n && !memcmp(p, magic, n);
+}
+
+static bool gzip_begins(const unsigned char *p, size_t n)
+{
+	return starts(p, n, "\x1f\x8b\x08", 3);
+}
+
+/* A frame, or one that is skipped: zstd:chunked begins with such. */
+static bool zstd_begins(const unsigned char *p, size_t n)
+{
+	return starts(p, n, "\x28\xb5\x2f\xfd", 4) ||
+	       (n >= 4 && (*p & 0xf0) == 0x50 && !memcmp(p + 1, "\x2a\x4d\x18", 3));
+}
+
+bool archive_begins(const void *p, size_t n)
+{
+	return gzip_begins(p, n) || zstd_begins(p, n) ||
+	       (n >= TAR_BLOCK && !tar_is_zero(p, TAR_BLOCK) && tar_checksum_ok(p));
 }
 
 static bool is_gzip(const struct inflater *i)
 {
-	return starts(i, "\x1f\x8b\x08", 3);
-}
-
-/* A frame, or one that is skipped: zstd:chunked begins with such. */
-static bool is_zstd(const struct inflater *i)
-{
-	return starts(i, "\x28\xb5\x2f\xfd", 4) ||
-	       (in_left(i) >= 4 && (i->in_buf[i->in_at] & 0xf0) == 0x50 &&
-		       !memcmp(i->in_buf + i->in_at + 1, "\x2a\x4d\x18", 3));
+	return gzip_begins(i->in_buf + i->in_at, in_left(i));
 }
 
 static int refuse_foreign(const struct inflater *i, struct err *e)
@@ -102,12 +114,14 @@ static int refuse_foreign(const struct inflater *i, struct err *e)
 	size_t k;
 
 	for (k = 0; k < ARRAY_SIZE(foreign); k++)
-		if (starts(i, foreign[k].magic, foreign[k].n))
+		if (starts(i->in_buf + i->in_at, in_left(i), foreign[k].magic, foreign[k].n))
 			return err_kind(e, ERR_NOT_SUPPORTED, "the archive is compressed with %s, which is not known here "
 				"(gzip and zstd are): unpack it on the way, %s -dc FILE | docker import -", foreign[k].name,
 				foreign[k].name);
 	return 0;
 }
+
+static ssize_t pass_plain(struct stream *s, int pipefd, size_t n, struct err *e);
 
 static int detect(struct inflater *i, struct err *e)
 {
@@ -116,7 +130,7 @@ static int detect(struct inflater *i, struct err *e)
 	if (is_gzip(i)) {
 		i->format = FMT_GZIP;
 		i->between = true;
-	} else if (is_zstd(i)) {
+	} else if (zstd_begins(i->in_buf + i->in_at, in_left(i))) {
 		i->zstd = ZSTD_createDStream();
 		if (!i->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(i->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
 			return err_set(e, ENOMEM, "preparing to decompress");
@@ -124,6 +138,7 @@ static int detect(struct inflater *i, struct err *e)
 		i->between = true;
 	} else {
 		i->format = FMT_PLAIN;
+		i->s.pass = i->in->pass ? pass_plain : NULL;
 	}
 	return 0;
 }
@@ -139,6 +154,23 @@ static ssize_t read_plain(struct inflater *i, void *p, size_t n, struct err *e)
 	memcpy(p, i->in_buf + i->in_at, n);
 	i->in_at += n;
 	return (ssize_t)n;
+}
+
+static ssize_t pass_plain(struct stream *s, int pipefd, size_t n, struct err *e)
+{
+	struct inflater *i = (struct inflater *)s;
+	size_t have = in_left(i);
+	ssize_t put;
+
+	if (!have)
+		return i->in->pass(i->in, pipefd, n, e);
+	do
+		put = write(pipefd, i->in_buf + i->in_at, n < have ? n : have);
+	while (put < 0 && errno == EINTR);
+	if (put < 0)
+		return err_set(e, errno, "passing on the archive");
+	i->in_at += (size_t)put;
+	return put;
 }
 
 /* --- gzip --- */

@@ -11,6 +11,7 @@
  *   files minutes.  Who comes second finds the name taken and is content: the same chain id is the
  *   same content.
  */
+#include "storage/copy.h"
 #include "storage/driver.h"
 #include "storage/recipe.h"
 #include "storage/unpack.h"
@@ -175,6 +176,64 @@ int layer_unpack(struct store *s, const char *parent, int fd, int64_t max, struc
 		return 0;
 	if (dir < 0)
 		err_set(e, errno, "opening %s/tmp/%s", s->root, d->name);
+	layer_discard(s, d);
+	return -1;
+}
+
+void layer_flush(const struct store *s, const struct layer_draft *d)
+{
+	cleanup_close int tmp = store_tmpfd(s), dir = -1;
+
+	dir = tmp < 0 ? -1 : openat(tmp, d->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		syncfs(dir);
+}
+
+/* A file of a layer's directory; that it is not there is fine. */
+static int copy_note(int from, int to, const char *name, struct err *e)
+{
+	cleanup_close int in = openat(from, name, O_RDONLY | O_CLOEXEC), out = -1;
+	int64_t size = 0;
+
+	if (in < 0 && errno == ENOENT)
+		return 0;
+	out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return in < 0 || out < 0 || fd_copy(in, out, -1, &size) ? err_set(e, errno, "copying a layer's %s", name) : 0;
+}
+
+static int copy_dir(const struct store *s, int from, int to, struct err *e)
+{
+	cleanup_close int old = -1, tree = -1;
+
+	if (mkdirat(to, "diff", 0755) || fchmodat(to, "diff", 0755, 0))
+		return err_set(e, errno, "making a layer");
+	old = openat(from, "diff", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tree = openat(to, "diff", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (old < 0 || tree < 0)
+		return err_set(e, errno, "copying a layer");
+	return layer_clone(old, tree, s->single_id, e) || copy_note(from, to, "recipe", e) ||
+	       copy_note(from, to, "kept", e) ? -1 : 0;
+}
+
+int layer_copy(struct store *s, const char *chain, struct layer_draft *d, struct err *e)
+{
+	cleanup_close int tmp = -1, from = -1, to = -1;
+	struct layer_info info;
+	char path[LAYER_PATH_MAX];
+
+	*d = (struct layer_draft){ 0 };
+	if (layer_stat(s, chain, &info, e) || layer_path(chain, "", path, e) || store_draft(s, "layer", d->name, e))
+		return -1;
+	memcpy(d->diff_id, info.diff_id, sizeof(d->diff_id));
+	d->size = info.size;
+	d->archive_size = info.archive_size;
+	from = openat(s->driverfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tmp = store_tmpfd(s);
+	to = tmp < 0 ? -1 : openat(tmp, d->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (from >= 0 && to >= 0 && !copy_dir(s, from, to, e))
+		return 0;
+	if (from < 0 || to < 0)
+		err_set(e, errno, "copying layer %s", chain);
 	layer_discard(s, d);
 	return -1;
 }

@@ -126,6 +126,10 @@ struct layer_draft {
  */
 int layer_unpack(struct store *s, const char *parent, int fd, int64_t max, struct layer_draft *d,
 	struct err *e);
+/* Write a draft out now, so that layer_commit() has less to wait for.  May be left out. */
+void layer_flush(const struct store *s, const struct layer_draft *d);
+/* A draft of the same content as a layer that is there, to lie above other ones: d->blob is "". */
+int layer_copy(struct store *s, const char *chain, struct layer_draft *d, struct err *e);
 /* Make it the layer chain_id(parent, d->diff_id), written to @chain.  Synced so that it survives a
  * power cut.  The draft is used up in any case. */
 int layer_commit(struct store *s, const char *parent, struct layer_draft *d, char chain[DIGEST_MAX],

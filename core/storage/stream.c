@@ -9,6 +9,7 @@
 #include "storage/tar.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define DRAIN_BLOCK 65536
@@ -29,9 +30,24 @@ static ssize_t fd_stream_read(struct stream *s, void *p, size_t n, struct err *e
 	return got;
 }
 
+/* The pages themselves, from a pipe or a file. */
+static ssize_t fd_stream_pass(struct stream *s, int pipefd, size_t n, struct err *e)
+{
+	struct fd_stream *f = (struct fd_stream *)s;
+	ssize_t moved;
+
+	do
+		moved = splice(f->fd, NULL, pipefd, NULL, n, SPLICE_F_MOVE);
+	while (moved < 0 && errno == EINTR);
+	if (moved < 0)
+		return err_set(e, errno, "passing on the archive");
+	f->total += moved;
+	return moved;
+}
+
 void fd_stream_init(struct fd_stream *f, int fd, struct sha256 *sha256)
 {
-	*f = (struct fd_stream){ { fd_stream_read }, fd, 0, sha256 };
+	*f = (struct fd_stream){ { fd_stream_read, sha256 ? NULL : fd_stream_pass }, fd, 0, sha256 };
 }
 
 static ssize_t hash_stream_read(struct stream *s, void *p, size_t n, struct err *e)
@@ -48,7 +64,7 @@ static ssize_t hash_stream_read(struct stream *s, void *p, size_t n, struct err 
 
 void hash_stream_init(struct hash_stream *h, struct stream *in, struct sha256 *sha256)
 {
-	*h = (struct hash_stream){ { hash_stream_read }, in, 0, sha256 };
+	*h = (struct hash_stream){ { hash_stream_read, NULL }, in, 0, sha256 };
 }
 
 static ssize_t mem_stream_read(struct stream *s, void *p, size_t n, struct err *e)
@@ -66,7 +82,7 @@ static ssize_t mem_stream_read(struct stream *s, void *p, size_t n, struct err *
 
 void mem_stream_init(struct mem_stream *m, const void *p, size_t n)
 {
-	*m = (struct mem_stream){ { mem_stream_read }, p, n };
+	*m = (struct mem_stream){ { mem_stream_read, NULL }, p, n };
 }
 
 ssize_t stream_read_full(struct stream *s, void *p, size_t n, struct err *e)

@@ -19,6 +19,8 @@
 /* A stream of bytes: read returns a count, 0 at the end, -1 with @e. */
 struct stream {
 	ssize_t (*read)(struct stream *s, void *p, size_t n, struct err *e);
+	/* Or NULL: the same into a pipe, which need not copy.  e->code EPIPE: nobody reads there. */
+	ssize_t (*pass)(struct stream *s, int pipefd, size_t n, struct err *e);
 };
 
 struct tar_xattr {
@@ -57,6 +59,8 @@ void tar_reader_free(struct tar_reader *t);
 int tar_next(struct tar_reader *t, const struct tar_entry **entry, struct err *e);
 /* Data of the current entry: a count, 0 at its end, -1 with @e (a truncated archive too). */
 ssize_t tar_read(struct tar_reader *t, void *p, size_t n, struct err *e);
+/* The same into a pipe, all that is left.  0, or -1 with @e; e->code EPIPE: nobody reads there any more. */
+int tar_pass(struct tar_reader *t, int pipefd, struct err *e);
 
 /* What names that start with ".wh." mean (OCI image-spec, layer.md). */
 enum tar_whiteouts {
@@ -136,6 +140,8 @@ int tar_pack_picked(struct tar_writer *w, int dirfd, tar_pick *pick, void *arg, 
 struct inflater;
 struct inflater *inflater_new(struct stream *in); /* borrows @in */
 struct stream *inflater_stream(struct inflater *i);
+/* Can an archive begin with these @n bytes, compressed or not?  @n: 512, or its length. */
+bool archive_begins(const void *p, size_t n);
 /* Read the first bytes and see whether it is compressed at all. */
 int inflater_look(struct inflater *i, bool *is_plain, struct err *e);
 void inflater_free(struct inflater *i);

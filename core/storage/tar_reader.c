@@ -27,7 +27,9 @@
 #include "storage/tar_header.h"
 #include "storage/tar_reader.h"
 #include "base/clock.h"
+#include "base/fs.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -562,4 +564,24 @@ ssize_t tar_read(struct tar_reader *t, void *p, size_t n, struct err *e)
 		return truncated(t, e);
 	t->left -= got;
 	return got;
+}
+
+int tar_pass(struct tar_reader *t, int pipefd, struct err *e)
+{
+	cleanup_free char *block = t->in->pass ? NULL : xmalloc(SKIP_BLOCK);
+	ssize_t got;
+
+	while (t->left) {
+		if (block) {
+			got = tar_read(t, block, SKIP_BLOCK, e);
+			if (got > 0 && fd_write_full(pipefd, block, (size_t)got))
+				return err_set(e, errno, "passing on the archive");
+		} else {
+			got = t->in->pass(t->in, pipefd, (size_t)t->left, e);
+			t->left -= got > 0 ? got : 0;
+		}
+		if (got <= 0)
+			return got ? -1 : truncated(t, e);
+	}
+	return 0;
 }

@@ -70,6 +70,56 @@ check_has "load of something else says what to do" "neither manifest.json nor in
 check_out "load tells progress when asked" "Loading layer" sh -c "
 	DOCKER_HOST=unix://$xdg/docker.sock '$docker_cli' rmi bb:1 >/dev/null
 	curl -s --unix-socket '$xdg/docker.sock' -T '$saved' -X POST 'http://d/images/load?quiet=0' | grep -o 'Loading layer' | head -1"
+# One layer twice in an image, with whiteouts, an opaque directory and a hard link; and above another one in a
+# second image of the archive: its bytes come once.
+python3 - "$test_home" "$rootfs" <<'EOF'
+import hashlib, io, json, sys, tarfile
+home, rootfs = sys.argv[1:]
+
+def layer(*entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        for name, data, link in entries:
+            m = tarfile.TarInfo(name)
+            m.size = len(data or b"")
+            m.mode = 0o750
+            m.type = tarfile.DIRTYPE if data is None and not link else tarfile.LNKTYPE if link else tarfile.REGTYPE
+            m.linkname = link or ""
+            t.addfile(m, io.BytesIO(data or b""))
+    return out.getvalue()
+
+base = open(rootfs, "rb").read()
+under = layer(("d", None, ""), ("d/old", b"old", ""), ("gone", b"gone", ""))
+twice = layer((".wh.gone", b"", ""), ("d", None, ""), ("d/.wh..wh..opq", b"", ""), ("d/new", b"n" * 100000, ""),
+    ("d/same", None, "d/new"))
+files, manifest = {}, []
+for name, layers in (("twice:1", [base, under, twice, under, twice]), ("twice:2", [base, twice])):
+    digests = [hashlib.sha256(l).hexdigest() for l in layers]
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["sh"]},
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + d for d in digests]}}).encode()
+    key = hashlib.sha256(config).hexdigest()
+    files.update({"blobs/sha256/" + d: l for d, l in zip(digests, layers)})
+    files["blobs/sha256/" + key] = config
+    manifest.append({"Config": "blobs/sha256/" + key, "RepoTags": [name], "Layers": ["blobs/sha256/" + d for d in digests]})
+with tarfile.open(home + "/twice.tar", "w") as t:
+    for name, data in [*files.items(), ("manifest.json", json.dumps(manifest).encode())]:
+        m = tarfile.TarInfo(name)
+        m.size = len(data)
+        t.addfile(m, io.BytesIO(data))
+EOF
+check_has "a layer twice in one image" "twice:1" docker load -q -i "$test_home/twice.tar"
+check_out "the second one hides what the first did" "new same" docker run --rm --network none twice:1 sh -c 'echo $(ls /d /gone 2>/dev/null | grep -v :)'
+check_out "with its links and modes" "2 750" docker run --rm --network none twice:1 stat -c '%h %a' /d/new
+check_out "above another layer, in another image" "new same" docker run --rm --network none twice:2 sh -c 'echo $(ls /d)'
+both=$(docker images -q --no-trunc twice | sort)
+check "they are saved again" docker save -o "$test_home/again.tar" twice:1 twice:2
+docker rmi twice:1 twice:2 >/dev/null
+check_has "and loaded, what is there being passed over" "twice:2" docker load -q -i "$test_home/again.tar"
+check_out "they are the same images" "$both" sh -c "DOCKER_HOST=unix://$xdg/docker.sock '$docker_cli' images -q --no-trunc twice | sort"
+docker rmi twice:1 >/dev/null
+check_has "one of them is loaded beside the other" "twice:1" docker load -q -i "$test_home/again.tar"
+check_out "and is whole" "new same" docker run --rm --network none twice:1 sh -c 'echo $(ls /d /gone 2>/dev/null | grep -v :)'
+docker rmi twice:1 twice:2 >/dev/null
 check "nothing is left in tmp" tmp_is_empty
 
 # --- removal --------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@
 #include "image/image.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -166,19 +168,20 @@ struct feed {
 	void (*before)(struct feed *f);
 };
 
-static ssize_t feed_more(void *arg, void *p, size_t n, struct err *e)
+static ssize_t feed_more(void *arg, int pipefd, struct err *e)
 {
 	struct feed *f = arg;
+	size_t n = f->b->n - f->at < f->step ? f->b->n - f->at : f->step;
+	ssize_t put;
 
 	if (f->before)
 		f->before(f);
-	if (n > f->step)
-		n = f->step;
-	if (n > f->b->n - f->at)
-		n = f->b->n - f->at;
-	memcpy(p, f->b->p + f->at, n);
-	f->at += n;
-	return (ssize_t)n;
+	signal(SIGPIPE, SIG_IGN);
+	put = n ? write(pipefd, f->b->p + f->at, n) : 0;
+	if (put < 0)
+		return err_set(e, errno, "feeding");
+	f->at += (size_t)put;
+	return put;
 }
 
 static json_t *run_fed(struct fixture *f, json_t *request_steal, struct feed *feed)
