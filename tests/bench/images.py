@@ -7,7 +7,7 @@ usage: images.py SOCKET NAME ARCHIVE REGISTRY [EXE]    (of an engine; EXE: its b
 Prints one line of JSON: {"load": seconds, "save": …, "push": …, "pull": …, "rss": bytes or null}.
 Each is the best of RUNS (3); what is pushed no registry has seen before.
 """
-import hashlib, http.client, io, json, os, socket, sys, tarfile, tempfile, threading, time
+import hashlib, http.client, io, json, os, signal, socket, sys, tarfile, tempfile, time
 
 path, name, archive, registry = sys.argv[1:5]
 exe = sys.argv[5] if len(sys.argv) > 5 else None
@@ -17,7 +17,7 @@ base = registry + "/bench/pull:1"
 
 class Engine(http.client.HTTPConnection):
     def __init__(self):
-        super().__init__("engine", timeout=600)
+        super().__init__("engine", timeout=600, blocksize=32768)  # what the stock client sends at a time
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
@@ -36,9 +36,14 @@ def call(method, target, body=None):
         sys.exit("%s %s: %s" % (method, target, last.decode()))
 
 
-def sample(peak, stop):
-    """Resident memory of all processes of the binary together, as often as can be."""
-    while not stop.wait(0.02):
+def sample(out):
+    """Resident memory of all processes of the binary together, as often as can be; the peak to @out at the end.
+    In a process of its own: a thread would hold up the one that sends."""
+    peak = [0]
+    done = []
+    signal.signal(signal.SIGTERM, lambda *_: done.append(True))
+    while not done:
+        time.sleep(0.02)
         total = 0
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -48,6 +53,8 @@ def sample(peak, stop):
             except OSError:
                 pass
         peak[0] = max(peak[0], total)
+    os.write(out, b"%d" % peak[0])
+    os._exit(0)
 
 
 def gone():
@@ -105,13 +112,19 @@ def push(i):
     call("DELETE", "/images/%s:1" % repo)
 
 
-result, peak, stop = {}, [0], threading.Event()
+result, rss = {}, None
 if exe:
-    threading.Thread(target=sample, args=(peak, stop), daemon=True).start()
+    rss, out = os.pipe()
+    sampler = os.fork()
+    if not sampler:
+        sample(out)
+    os.close(out)
 timed("load", lambda _: gone(), load)
 timed("save", lambda _: None, lambda _: call("GET", "/images/%s/get" % name))
 timed("push", fresh, push)
 timed("pull", lambda _: gone(), lambda _: call("POST", "/images/create?fromImage=" + base))
-stop.set()
-result["rss"] = peak[0] if exe else None
+if exe:
+    os.kill(sampler, signal.SIGTERM)
+    os.waitpid(sampler, 0)
+result["rss"] = int(os.read(rss, 32)) if exe else None
 print(json.dumps(result))
