@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # dockerode and testcontainers, from npm: dockerode.js and testcontainers.js, programs for node's own test
-# runner.  testcontainers' Ryuk stays off: Debian has no package its image could be made of.
+# runner.  testcontainers with Ryuk off and on: Debian has no package its image could be made of, so ryuk.sh
+# stands in for it.
 #   DOCKERODE_SUITE=DIR   dockerode's repository, its dependencies installed: its own tests are played too
 # test: together time=300
 . "$(dirname "$0")/../integration/lib.sh"
@@ -29,6 +30,23 @@ play() { # FILE
 play dockerode.js
 play testcontainers.js
 check_out "nothing is left of them" "" docker ps -aq
+
+# --- Ryuk -------------------------------------------------------------------------------------------------
+ctx=$TEST_TMP/ryuk
+mkdir -p "$ctx"
+cp "$coracle" "$ctx/docker"
+cp "$top/tests/clients/ryuk.sh" "$ctx/ryuk"
+chmod -R 755 "$ctx"
+printf 'FROM busybox\nCOPY docker ryuk /bin/\nENV DOCKER_HOST=unix:///var/run/docker.sock\nCMD ["/bin/ryuk"]\n' >"$ctx/Dockerfile"
+check "Ryuk's stand-in is built" our_docker build -q -t ryuk:1 "$ctx"
+run as_user env RYUK_CONTAINER_IMAGE=ryuk:1 TESTCONTAINERS_HOST_OVERRIDE=localhost TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE="$xdg/docker.sock" \
+	TMPDIR="$test_home" timeout 60 "$node" "$TEST_TMP/node/ryuk.js"
+check_out "a test run dies" 137 echo "$status"
+only_ryuk() { [ "$(docker ps -a --format '{{.Image}}')" = ryuk:1 ]; }
+if until_true only_ryuk; then ok "Ryuk removes what it left"; else not_ok "Ryuk removes what it left" "$out; $(docker ps -a)"; fi
+no_network() { [ -z "$(docker network ls -q -f type=custom)" ]; }
+if until_true no_network; then ok "and its network"; else not_ok "and its network" "$(docker network ls)"; fi
+docker ps -aq | xargs -r -I{} "$coracle" docker -H "unix://$xdg/docker.sock" rm -f {} >/dev/null
 
 # --- its own suite --------------------------------------------------------------------------------------
 [ -n "${DOCKERODE_SUITE:-}" ] || exit 0
