@@ -5,12 +5,14 @@
  * Theory of operation
  *   entries_* list where each command is called ("docker ps", "docker container ls"); several
  *   entries may share one struct command.  What the stock client has and this one has not is in
- *   absent[], so that it is answered with the way to do it instead of "unknown command".
+ *   absent[], so that it is answered with the way to do it instead of "unknown command".  Other names
+ *   may be plugins (plugin.h).
  *   The engine is looked for before a command runs, but connected to only when it makes a call.
  */
 #include "docker.h"
 #include "applets.h"
 #include "call.h"
+#include "plugin.h"
 #include "version.h"
 
 #include "base/fs.h"
@@ -46,7 +48,7 @@ static const struct group {
 
 /* Commands of the stock client that are not here; "group name", or a whole group. */
 static const char *const absent[] = {
-	"buildx", "bake", "checkpoint", "compose", "config", "manifest", "node", "plugin",
+	"checkpoint", "config", "manifest", "node", "plugin",
 	"secret", "service", "stack", "swarm", "trust", "context export",
 	"context import", "context update", "volume update", NULL,
 };
@@ -305,6 +307,9 @@ static int wrong_count(const struct entry *en)
 	return 1;
 }
 
+/* What many people have as plugins, and where these go. */
+static const char *const plugins[] = {"buildx", "compose", NULL};
+
 /* @group is NULL at the top. */
 static int unknown_command(const struct docker *d, const struct group *g, const char *name)
 {
@@ -317,6 +322,9 @@ static int unknown_command(const struct docker *d, const struct group *g, const 
 		return 1;
 	}
 	fprintf(stderr, "docker: unknown command: docker %s\n\n", full);
+	if (!g && str_in(name, plugins))
+		fprintf(stderr, "docker: hint: it is a plugin: put the program docker-%s into %s/cli-plugins\n\n", name,
+			d->config_dir);
 	if (g)
 		fprintf(stderr, "Usage:  %s\n\n", g->usage);
 	fprintf(stderr, "Run 'docker%s%s --help' for more information\n", g ? " " : "", g ? g->name : "");
@@ -421,7 +429,8 @@ static int run_group(struct docker *d, const struct group *g, int argc, char **a
 	return en ? run_entry(d, en, argc - 1, argv + 1) : unknown_command(d, g, argv[0]);
 }
 
-static int run(struct docker *d, int argc, char **argv)
+/* @typed: the command line as it was, @argv: it is put in order. */
+static int run(struct docker *d, int argc, char **argv, char **typed)
 {
 	const struct entry *en;
 	const struct group *g;
@@ -452,16 +461,20 @@ static int run(struct docker *d, int argc, char **argv)
 	if (g)
 		return run_group(d, g, argc - 1, argv + 1);
 	en = find_entry("", argv[0]);
-	return en ? run_entry(d, en, argc - 1, argv + 1) : unknown_command(d, NULL, argv[0]);
+	if (en)
+		return run_entry(d, en, argc - 1, argv + 1);
+	return plugin_run(d, argv[0], typed, &e) ? fail(&e) : unknown_command(d, NULL, argv[0]);
 }
 
 int docker_main(int argc, char **argv)
 {
 	static struct docker d;
+	char **typed = xcalloc((size_t)argc + 1, sizeof(*typed));
 	int status;
 
+	memcpy(typed, argv, (size_t)argc * sizeof(*typed));
 	signal(SIGPIPE, SIG_DFL);
-	status = run(&d, argc - 1, argv + 1);
+	status = run(&d, argc - 1, argv + 1, typed);
 	/* A full disk must not look like success. */
 	if (fflush(stdout) || ferror(stdout)) {
 		perror("docker: writing output");

@@ -100,6 +100,13 @@ sed -i 's/shop.role: web/shop.role: front/' compose.yaml
 check_has "a changed service is made again" "shop-web-1  Recreated" compose up -d
 check_out "the others are left as they are" "$cache" docker inspect -f '{{.Id}}' shop-cache-1
 
+# The way people type it, in our client: a plugin of the user's.
+as_user mkdir -p "$test_home/.docker/cli-plugins"
+as_user ln -s "$clients/usr/libexec/docker/cli-plugins/docker-compose" "$test_home/.docker/cli-plugins/docker-compose"
+typed() { as_user env WEB_PORT=$port POSTGRES_UID="$postgres_uid" "$coracle" docker "$@"; }
+check_out "docker compose, from our client" "cache db web worker worker" bash -c 'echo $(sort <<<"$1")' - "$(typed compose ps --format '{{.Service}}')"
+check_has "docker compose version" "Docker Compose version" typed compose version
+
 check "down -v" compose --profile debug down -v --remove-orphans
 check_out "no container is left" "" docker ps -aq
 check_out "no volume is left" "" docker volume ls -q

@@ -19,6 +19,13 @@ check_out "no engine" "Cannot connect to the Docker daemon at unix:///nonexisten
 check_status "no engine, status" 1 no_engine ps
 check_status "no engine for a run" 125 no_engine run x
 check_has "version without an engine" "API version:       1.51" no_engine version
+as_user mkdir -p "$test_home/.docker/cli-plugins"
+printf '#!/bin/sh\necho "plugin $DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND <$*>"; exit 5\n' >"$test_home/.docker/cli-plugins/docker-boats"
+chmod 755 "$test_home/.docker/cli-plugins/docker-boats"
+check_out "a plugin gets the command line" "plugin $ours <-D boats --sail ps -x>" no_engine -D boats --sail ps -x
+check_status "and its exit code is ours" 5 no_engine boats
+rm -r "$test_home/.docker"
+check_has "a plugin that is not there: where it goes" "docker-compose into $test_home/.docker/cli-plugins" no_engine compose up
 check_out "unknown command" "docker: unknown command: docker frobnicate$nl${nl}Run 'docker --help' for more information" no_engine frobnicate
 check_has "a command of the stock client" "'swarm' is not part of this client; use the stock docker CLI against this engine: DOCKER_HOST=unix:///nonexistent.sock docker swarm" \
 	no_engine swarm init
