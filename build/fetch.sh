@@ -22,6 +22,8 @@ cache=$2
 : "${DEPS_MIRROR:=}" "${DEBIAN_SUITE:=trixie}"
 
 die() { echo "fetch: $*" >&2; exit 1; }
+# shellcheck source=build/apt.sh
+. "$(dirname "$0")/apt.sh"
 
 mkdir -p "$cache/patches"
 tmp=$(mktemp -d)
@@ -71,35 +73,10 @@ from_mirror() {
 	done
 }
 
-# The Debian mirrors this machine uses, whether it has ever read their lists or not.
-debian_uris() {
-	apt-get --print-uris update 2>/dev/null | sed -n "s|^'\(http[^']*/debian/\)dists/.*|\1|p" |
-		awk '!seen[$0]++' | head -n 2
-}
-
 debian_setup() {
-	command -v apt-get >/dev/null || return 1
-	keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-	[ -f $keyring ] || return 1
-	mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/cache/archives/partial" "$tmp/apt/parts" "$tmp/deb"
-	cat >"$tmp/apt/apt.conf" <<-EOF
-		Dir::Etc::sourcelist "/dev/null";
-		Dir::Etc::sourceparts "$tmp/apt/parts";
-		Dir::State::lists "$tmp/apt/lists";
-		Dir::Cache "$tmp/apt/cache";
-		APT::Sandbox::User "";
-		Debug::NoLocking "true";
-		Acquire::Languages "none";
-		Acquire::Retries "2";
-	EOF
-	for uri in $(debian_uris); do
-		printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
-			"$uri" "$DEBIAN_SUITE" "$keyring" >"$tmp/apt/parts/debian.sources"
-		if APT_CONFIG=$tmp/apt/apt.conf apt-get -qq update >"$tmp/apt.log" 2>&1; then
-			return 0
-		fi
-	done
-	sed 's/^/fetch: apt: /' "$tmp/apt.log" >&2
+	mkdir -p "$tmp/deb"
+	apt_setup "$tmp/apt" deb-src "$DEBIAN_SUITE" && return 0
+	sed 's/^/fetch: apt: /' "$tmp/apt/log" >&2
 	return 1
 }
 

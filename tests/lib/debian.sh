@@ -10,29 +10,16 @@
 #   debian_root SUITE PACKAGE...     the same with all they depend on: a root file system for programs that the
 #                                    machine's own libraries are too old for; nothing is configured
 
-debian_uri() {
-	apt-get --print-uris update 2>/dev/null | sed -n "s|^'\(http[^']*/debian/\)dists/.*|\1|p" | head -n 1
-}
+. "$top/build/apt.sh"
+
+debian_uri() { apt_uris | head -n 1; }
 
 debian_apt() { # SUITE COMMAND...: apt-get for that suite ("A B": for both)
-	local suite=$1 dir=$top/build/debian/apt-${1// /+} uri
+	local suite=$1 dir=$top/build/debian/apt-${1// /+}
 	shift
 	if [ ! -e "$dir/updated" ]; then
-		uri=$(debian_uri) || { echo "apt has no Debian mirror" >&2; return 1; }
-		mkdir -p "$dir"/{lists/partial,cache/archives/partial,parts}
-		cat >"$dir/apt.conf" <<-EOF
-			Dir::Etc::sourcelist "/dev/null";
-			Dir::Etc::sourceparts "$dir/parts";
-			Dir::State::lists "$dir/lists";
-			Dir::Cache "$dir/cache";
-			APT::Sandbox::User "";
-			Debug::NoLocking "true";
-			Acquire::Languages "none";
-			Acquire::Retries "2";
-		EOF
-		printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
-			"$uri" "$suite" /usr/share/keyrings/debian-archive-keyring.gpg >"$dir/parts/debian.sources"
-		APT_CONFIG=$dir/apt.conf apt-get -qq update >&2 || return 1
+		mkdir -p "$dir"
+		apt_setup "$dir" deb "$suite" || { cat "$dir/log" >&2; return 1; }
 		: >"$dir/updated"
 	fi
 	APT_CONFIG=$dir/apt.conf apt-get "$@"
