@@ -6,6 +6,7 @@
  */
 #include "applets.h"
 #include "docker/client_http.h"
+#include "docker/table.h"
 #include "rootlesskit/kit.h"
 
 #include "base/fs.h"
@@ -81,17 +82,18 @@ static void print_json(const json_t *j, bool indent)
 
 /* --- commands ------------------------------------------------------------------------------------ */
 
-static void print_port(const json_t *port)
+static void add_row(const json_t *port, struct buf *out)
 {
 	const json_t *spec = json_obj(port, "spec");
 
-	printf("%-5lld %-8s %-15s %-13lld %-10s %-9lld\n", (long long)json_int(port, "id", 0), json_str(spec, "proto", ""),
+	buf_addf(out, "%lld\t%s\t%s\t%lld\t%s\t%lld\t\n", (long long)json_int(port, "id", 0), json_str(spec, "proto", ""),
 		json_str(spec, "parentIP", ""), (long long)json_int(spec, "parentPort", 0), json_str(spec, "childIP", ""),
 		(long long)json_int(spec, "childPort", 0));
 }
 
 static int list_ports(bool json, char **args)
 {
+	cleanup_buf struct buf rows = BUF_INIT, text = BUF_INIT;
 	cleanup_json json_t *ports = NULL;
 	struct err e = ERR_INIT;
 	json_t *port;
@@ -100,14 +102,17 @@ static int list_ports(bool json, char **args)
 	(void)args;
 	if (ask("GET", "/v1/ports", NULL, &ports, &e))
 		return fail(&e);
-	if (!json)
-		puts("ID    PROTO    PARENTIP        PARENTPORT    CHILDIP    CHILDPORT");
+	buf_adds(&rows, "ID\tPROTO\tPARENTIP\tPARENTPORT\tCHILDIP\tCHILDPORT\t\n");
 	json_array_foreach(ports, i, port) {
 		if (json)
 			print_json(port, false);
 		else
-			print_port(port);
+			add_row(port, &rows);
 	}
+	if (json)
+		return 0;
+	table_align((struct span){rows.p, rows.n}, 4, 4, &text);
+	fputs(text.p, stdout);
 	return 0;
 }
 
@@ -225,7 +230,7 @@ static int run_command(char **args)
 		if (!strcmp(args[0], commands[i].name))
 			return commands[i].run(json, args + 1 + json);
 	fprintf(stderr, "No help topic for '%s'\n", args[0]);
-	return 1;
+	return 3;
 }
 
 int rootlessctl_main(int argc, char **argv)

@@ -39,10 +39,11 @@ struct parent {
 	struct kit_network network;
 };
 
-static int complain(const struct err *e)
+static int complain(struct err *e)
 {
 	const char *who = strncmp(e->msg, "[rootlesskit:", 13) ? "[rootlesskit:parent] error: " : "";
 
+	kit_words(e);
 	fprintf(stderr, "%s%s\n", who, e->msg);
 	if (*e->hint)
 		fprintf(stderr, "[rootlesskit:parent] hint: %s\n", e->hint);
@@ -59,6 +60,10 @@ static int check_process_options(const struct kit *k, struct err *e)
 
 	if (strcmp(k->copy_up_mode, "tmpfs+symlink"))
 		return err_kind(e, ERR_INVALID, "unknown copy-up mode: %s", k->copy_up_mode);
+	if (*k->ifname && !kit_has_netns(k))
+		return err_kind(e, ERR_INVALID, "ifname cannot be specified for --net=host");
+	if (strchr(k->ifname, '/'))
+		return err_kind(e, ERR_INVALID, "ifname must not contain \"/\"");
 	if (!str_in(k->propagation, propagations))
 		return err_kind(e, ERR_INVALID, "unknown propagation: %s", k->propagation);
 	if (!str_in(k->reaper, reapers))

@@ -136,6 +136,7 @@ static bool copied_up(const char *dir)
 
 static int set_mounts(const char *dns, struct err *e)
 {
+	enum kit_where where;
 	size_t i;
 
 	for (i = 0; i < kit.copy_up.n; i++)
@@ -143,11 +144,12 @@ static int set_mounts(const char *dns, struct err *e)
 			return -1;
 	if (kit.pidns && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return err_set(e, errno, "mounting /proc");
-	if (!kit_has_netns(&kit) || kit.detach_netns)
+	if (!kit_has_netns(&kit))
 		return 0;
-	if (kit_hosts(state_dir, copied_up("/etc"), e))
+	where = kit.detach_netns ? KIT_NOWHERE : copied_up("/etc") ? KIT_IN_ETC : KIT_OVER_ETC;
+	if (kit_hosts(state_dir, where, e))
 		return -1;
-	return *dns ? kit_resolv_conf(state_dir, dns, copied_up("/etc"), e) : 0;
+	return *dns ? kit_resolv_conf(state_dir, dns, where, e) : 0;
 }
 
 /* --- the command ------------------------------------------------------------------------------- */
@@ -285,6 +287,7 @@ static int run_command(void)
 	servers = kit_host_servers(); /* before the file is another one */
 	if (set_mounts(m.dns, &e) || join_relay(servers, &e) ||
 		kit_sysfs(kit_has_netns(&kit) && !kit.detach_netns, *kit.evacuate, &e) || start_command(&pid, &e)) {
+		kit_words(&e);
 		fprintf(stderr, "[rootlesskit:child ] error: %s\n", e.msg);
 		if (*e.hint)
 			fprintf(stderr, "[rootlesskit:child ] hint: %s\n", e.hint);

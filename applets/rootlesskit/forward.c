@@ -272,17 +272,25 @@ static int listen_on(struct forward *f, struct err *e)
 
 	snprintf(host.host_ip, sizeof(host.host_ip), "%s", *p->parent_ip ? p->parent_ip : v6 ? "::" : "0.0.0.0");
 	f->listener.fd = port_bind(&host, e);
-	if (f->listener.fd < 0)
+	if (f->listener.fd < 0) {
+		const char *rest = strstr(e->msg, v6 ? "6 " : "4 "); /* the protocol is named as it was asked for */
+		cleanup_free char *text = rest ? xasprintf("listen %s%s", p->proto, rest + 1) : NULL;
+
+		if (text)
+			snprintf(e->msg, sizeof(e->msg), "%s", text);
 		return explain_privileged(p, e);
+	}
 	f->listener.ready = is_udp(p) ? udp_receive : tcp_accept;
 	if (loop_add(&f->loop, &f->listener, EPOLLIN))
 		return err_set(e, errno, "watching port %u", p->parent_port);
 	return 0;
 }
 
+static const char *const protos[] = {"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", NULL};
+
 static int check(const struct kit_port *p, struct peer *target, struct err *e)
 {
-	static const char *const protos[] = {"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", NULL};
+	size_t i;
 	bool v6 = p->proto[0] && p->proto[3] == '6';
 	const char *ip = *p->child_ip ? p->child_ip : v6 ? "::1" : "127.0.0.1";
 	struct peer parent;
@@ -297,6 +305,12 @@ static int check(const struct kit_port *p, struct peer *target, struct err *e)
 		return err_kind(e, ERR_INVALID, "invalid ChildIP: \"%s\"", p->child_ip);
 	if (!p->child_port)
 		return err_kind(e, ERR_INVALID, "invalid ChildPort: '\\x00'");
+	for (i = 0; i < PORTS_MAX; i++) {
+		const struct kit_port *o = ports[i] ? &ports[i]->port : NULL;
+
+		if (o && o->parent_port == p->parent_port && !strcmp(o->proto, p->proto) && !strcmp(o->parent_ip, p->parent_ip))
+			return err_kind(e, ERR_CONFLICT, "conflict with ID %d", o->id);
+	}
 	return 0;
 }
 
@@ -456,6 +470,8 @@ int kit_port_parse(const char *text, struct kit_port *p, struct err *e)
 	if (!proto.n || proto.n >= sizeof(p->proto))
 		return bad_spec("unexpected proto", text, e);
 	memcpy(p->proto, proto.p, proto.n);
+	if (!str_in(p->proto, protos))
+		return err_kind(e, ERR_INVALID, "invalid PortSpec string: \"%s\": unknown proto: \"%s\"", text, p->proto);
 	if (!field(&rest, &child) || parse_u64(child, 65535, &n) || !n)
 		return bad_spec("unexpected ChildPort", text, e);
 	p->child_port = (uint16_t)n;

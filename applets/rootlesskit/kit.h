@@ -50,6 +50,8 @@ struct kit {
 int kit_parse(struct kit *k, int argc, char **argv, struct err *e);
 void kit_help(void);
 bool kit_has_netns(const struct kit *k); /* a network of its own, detached or not */
+/* The reason at a message's end in Go's words, as RootlessKit has it: the C library's in lower case. */
+void kit_words(struct err *e);
 
 /* --- between the two --- */
 enum { KIT_CONTROL = 3, KIT_ARGV };
@@ -75,10 +77,12 @@ struct kit_port {
 
 /* --- copyup.c, mounts.c: the child's mounts --- */
 int kit_copy_up(const char *dir, struct err *e);
-/* Make /etc/resolv.conf (@etc: it is a tmpfs of ours) name this server, with files of the state directory. */
-int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e);
-/* Make /etc/hosts know the host's name as ourselves: its address is not ours. */
-int kit_hosts(const char *state_dir, bool etc, struct err *e);
+/* Files of the state directory: in an /etc that is a tmpfs of ours, mounted over the host's, or only there. */
+enum kit_where { KIT_NOWHERE, KIT_IN_ETC, KIT_OVER_ETC };
+/* A resolv.conf that names this server. */
+int kit_resolv_conf(const char *state_dir, const char *dns, enum kit_where where, struct err *e);
+/* A hosts that knows the host's name as ourselves: its address is not ours. */
+int kit_hosts(const char *state_dir, enum kit_where where, struct err *e);
 /* With @netns a /sys that shows the network namespace we are in, with @cgroup a cgroup tree that begins at
  * our cgroup namespace's root. */
 int kit_sysfs(bool netns, bool cgroup, struct err *e);

@@ -4,7 +4,8 @@
  *
  * Theory of operation
  *   /etc/resolv.conf and /etc/hosts: with an /etc of our own (--copy-up) they are files in it; else files of the
- *   state directory are mounted over the host's, for as long as the host does not replace its own.
+ *   state directory are mounted over the host's, for as long as the host does not replace its own.  With a detached network
+ *   they are only there.
  *
  *   /sys shows the network devices of the namespace it was mounted in, so a new one is mounted; the host's
  *   cgroup trees are carried over.  Where the host's own /sys is read-only or has parts hidden (in a
@@ -24,27 +25,27 @@
 #define HOSTS_MAX (1 << 20)
 #define CGROUPS "/sys/fs/cgroup"
 
-static int place(const char *state_dir, const char *name, const char *text, bool etc, struct err *e)
+static int place(const char *state_dir, const char *name, const char *text, enum kit_where where, struct err *e)
 {
 	cleanup_free char *ours = fs_join(state_dir, name), *path = fs_join("/etc", name);
 
 	if (file_write_at(AT_FDCWD, ours, text, strlen(text), 0644, 0, e))
 		return -1;
-	if (etc)
+	if (where == KIT_IN_ETC)
 		return file_write_at(AT_FDCWD, path, text, strlen(text), 0644, 0, e);
-	if (mount(ours, path, "", MS_BIND, NULL))
+	if (where == KIT_OVER_ETC && mount(ours, path, "", MS_BIND, NULL))
 		return err_set(e, errno, "failed to create bind mount %s for %s", path, ours);
 	return 0;
 }
 
-int kit_resolv_conf(const char *state_dir, const char *dns, bool etc, struct err *e)
+int kit_resolv_conf(const char *state_dir, const char *dns, enum kit_where where, struct err *e)
 {
 	cleanup_free char *text = xasprintf("nameserver %s\n", dns);
 
-	return place(state_dir, "resolv.conf", text, etc, e);
+	return place(state_dir, "resolv.conf", text, where, e);
 }
 
-int kit_hosts(const char *state_dir, bool etc, struct err *e)
+int kit_hosts(const char *state_dir, enum kit_where where, struct err *e)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	char name[256];
@@ -53,7 +54,7 @@ int kit_hosts(const char *state_dir, bool etc, struct err *e)
 		return 0; /* there is none to correct */
 	name[sizeof(name) - 1] = 0;
 	buf_addf(&text, "\n127.0.0.1 %s\n::1 %s\n", name, name);
-	return place(state_dir, "hosts", text.p, etc, e);
+	return place(state_dir, "hosts", text.p, where, e);
 }
 
 static int mount_cgroup2(struct err *e)

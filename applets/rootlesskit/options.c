@@ -153,3 +153,12 @@ bool kit_has_netns(const struct kit *k)
 {
 	return strcmp(k->net, "host") != 0;
 }
+
+void kit_words(struct err *e)
+{
+	const char *why = e->code ? strerror(e->code) : "";
+	size_t n = strlen(e->msg), len = strlen(why);
+
+	if (len && n > len && !strcmp(e->msg + n - len, why) && e->msg[n - len] >= 'A' && e->msg[n - len] <= 'Z')
+		e->msg[n - len] |= 0x20;
+}

@@ -122,7 +122,7 @@ else
 		grep -qx 0::/b /proc/self/cgroup && echo $$ >evac/cgroup.procs && rmdir b'
 	check_out "... with a network of its own, too" "lo evac" evac --net=none sh -c 'cd /sys/fs/cgroup && echo $(ls /sys/class/net) $(ls -d */ | tr -d /)'
 	check_has "... whoever is in the group goes along" "/evac" given sh -c 'rootlesskit --pidns --cgroupns --evacuate-cgroup2=evac true && cat /proc/self/cgroup'
-	check_has "a cgroup that is not ours" "[rootlesskit:parent] error: mkdir $cgroup2/evac: Permission denied" kit --pidns --cgroupns --evacuate-cgroup2=evac true
+	check_has "a cgroup that is not ours" "[rootlesskit:parent] error: mkdir $cgroup2/evac: permission denied" kit --pidns --cgroupns --evacuate-cgroup2=evac true
 fi
 
 # --- state directory ----------------------------------------------------------------------------------
@@ -186,7 +186,8 @@ say("POST without a child's port", ask("POST", "/v1/ports", '{"proto":"tcp","par
     r'400 {"message":"invalid ChildPort: ' + r"'\\x00'" + '"}')
 say("add-ports", ctl("add-ports", f"127.0.0.1:{p2}:81/tcp"), "2")
 say("add-ports of UDP", ctl("add-ports", f"127.0.0.1:{p3}:82/udp"), "3")
-say("a port in use", ctl("add-ports", f"127.0.0.1:{p2}:80/tcp").split(": ", 1)[-1].split(": ", 1)[-1], "bind: address already in use")
+say("a port twice", ctl("add-ports", f"127.0.0.1:{p2}:80/tcp"), "error: conflict with ID 2")
+say("a port in use", ctl("add-ports", f"0.0.0.0:{p2}:80/tcp"), f"error: listen tcp 0.0.0.0:{p2}: bind: address already in use")
 if int(open("/proc/sys/net/ipv4/ip_unprivileged_port_start").read()) > 80:
     say("a privileged port", ctl("add-ports", "127.0.0.1:80:80/tcp").split(":")[1][1:34], "cannot expose privileged port 80,")
 say("list-ports --json", ctl("list-ports", "--json").count('"id"'), 3)
@@ -244,7 +245,7 @@ sys.exit(p.wait())
 END
 user python3 "$TEST_TMP/bin/outside.py" rootlesskit --net=none --port-driver=builtin -p "127.0.0.1:$p1:80/tcp" \
 	python3 "$TEST_TMP/bin/inside.py" "$p1" "$p2" "$p3" || not_ok "the session with ports" "status $?"
-check_has "a port that cannot be had is told" "failed to expose port {tcp 192.0.2.1 $p1 80 }: listen tcp4 192.0.2.1:$p1: bind: cannot assign requested address" \
+check_has "a port that cannot be had is told" "failed to expose port {tcp 192.0.2.1 $p1 80 }: listen tcp 192.0.2.1:$p1: bind: cannot assign requested address" \
 	kit --net=none --port-driver=builtin -p "192.0.2.1:$p1:80/tcp" true
 check_has "rootlessctl without a driver" "error: no PortDriver is available" kit rootlessctl list-ports
 check_has "rootlessctl info" "- REST API version: 1.1.1" kit rootlessctl info

@@ -106,7 +106,7 @@ published "slirp4netns" "inside, from 198.51.100.2" 8083 --net=slirp4netns --por
 check_out "slirp4netns: ports are listed and removed" "1 [] null" user bash -c 'rootlesskit --net=slirp4netns --port-driver=slirp4netns --disable-host-loopback sh -c "
 	a=\$(rootlessctl add-ports 127.0.0.1:8084:80/tcp); rootlessctl remove-ports \$a >/dev/null; echo \$a [\$(ss -Hltn sport = :8084)] \$(curl -s --unix-socket \$ROOTLESSKIT_STATE_DIR/api.sock http://kit/v1/ports)" 2>/dev/null'
 check_has "slirp4netns: a port twice" "slirp4netns: add_hostfwd: " user bash -c 'rootlesskit --net=slirp4netns --port-driver=slirp4netns --disable-host-loopback \
-	sh -c "rootlessctl add-ports 127.0.0.1:8085:80/tcp; rootlessctl add-ports 127.0.0.1:8085:80/tcp" 2>&1'
+	sh -c "rootlessctl add-ports 127.0.0.1:8085:80/tcp; rootlessctl add-ports 0.0.0.0:8085:80/tcp" 2>&1'
 while IFS='|' read -r want args; do
 	# shellcheck disable=SC2086 # words
 	check_has "refused: $args" "[rootlesskit:parent] error: $want" kit $args true

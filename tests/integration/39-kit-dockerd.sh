@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
 . "$top/tests/lib/peer_net.sh"
+. "$top/tests/lib/debian_tree.sh"
 
 if [ "$(id -u)" != 0 ]; then
 	skip "the real dockerd" "machine: needs root to prepare peers"
@@ -18,27 +19,6 @@ for a in rootlesskit rootlessctl; do ln -s coracle "$TEST_TMP/bin/$a"; done
 tar=$(image_busybox)
 chmod 644 "$tar"
 docker() { as_user timeout 40 "$docker_cli" "$@"; }
-
-# The tree becomes the root of a mount namespace, as programs in a chroot may make no user namespace; what the test
-# has is where it was.
-in_tree() { # TREE CMD...: as the user
-	local tree=$1
-	shift
-	"${user_network[@]}" unshare --mount --propagation private bash -c '
-		set -e
-		tree=$1 tmp=$2 uid=$3 gid=$4
-		shift 4
-		mount --bind "$tree" "$tree" && cd "$tree"
-		mount -t tmpfs -o mode=755 tmpfs run && mount -t tmpfs -o mode=1777 tmpfs tmp
-		mkdir -p "./$tmp" oldroot
-		mount --bind "$tmp" "./$tmp" && mount --rbind /dev dev && mount --rbind /sys sys && mount -t proc proc proc
-		for f in passwd group subuid subgid hosts resolv.conf; do : >>etc/$f; mount --bind /etc/$f etc/$f; done
-		[ -e usr/sbin/iptables ] || for n in iptables ip6tables; do ln -s xtables-nft-multi usr/sbin/$n; done
-		pivot_root . oldroot
-		umount -l /oldroot
-		cd /
-		exec setpriv --reuid "$uid" --regid "$gid" --clear-groups "$@"' _ "$tree" "$TEST_TMP" "$test_uid" "$test_gid" "$@"
-}
 
 played() { # NAME TREE-OR-EMPTY PATH SETTING...: a session with the engine that PATH has
 	local who=$1 tree=$2 path=$3 starter log=$test_home/$1.log all p run
@@ -84,8 +64,7 @@ else
 	played "the release's" "" "$TEST_TMP/real:$system" DOCKERD_ROOTLESS_ROOTLESSKIT_NET=relay DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1500
 fi
 
-tree=$(debian_root sid base-files dash bash coreutils util-linux mount sed grep findutils mawk uidmap iproute2 iptables \
-	docker.io containerd runc slirp4netns 2>"$TEST_TMP/debian.log" | tail -1)
+tree=$(debian_docker 2>"$TEST_TMP/debian.log" | tail -1)
 if [ ! -x "$tree/usr/sbin/dockerd" ]; then
 	skip "the newest dockerd" "Debian's packages cannot be had: $(tail -n 2 "$TEST_TMP/debian.log")"
 	exit 0
