@@ -174,5 +174,20 @@ run in_cause $tool
 for part in "# Boot with cgroup v2, so that the kernel enforces limits of containers" "systemd.unified_cgroup_hierarchy=1"; do
 	case $out in *"$part"*) ok "no cgroup v2, setuptool: $part" ;; *) not_ok "no cgroup v2, setuptool: $part" "$out" ;; esac
 done
+
+# --- R15: what the host has is told at the start, and the best of it is taken --------------------------------
+
+host 'printf "" >"$T/closed"; chmod 600 "$T/closed"; for f in /dev/fuse /dev/net/tun; do [ ! -e $f ] || mount --bind "$T/closed" $f; done
+	mount -t tmpfs tmpfs /sys/fs; mkdir /sys/fs/selinux; echo 1 >/sys/fs/selinux/enforce; chmod -R a+rX /sys/fs
+	rm -f "$T"/kernel/*; mount --bind "$T/kernel" /proc/sys/kernel; echo 1 >"$T/kernel/apparmor_restrict_unprivileged_userns"' '' 'setarch --uname-2.6'
+run started --debug
+for part in "is older than 5.11: overlay2 may not be possible, and slower storage drivers are tried" \
+	"SELinux is enforcing: containers get no label of their own; volumes may need 'chcon -t container_file_t'" \
+	"AppArmor restricts user namespaces: this program needs a profile with 'userns,'" \
+	"no /dev/fuse: the storage driver fuse-overlayfs is not possible" \
+	"no /dev/net/tun: network drivers that use a tap device are not possible" "Server Version:"; do
+	case $out in *"$part"*) ok "R15, engine: $part" ;; *) not_ok "R15, engine: $part" "$out" ;; esac
+done
+
 left=$(our_pids)
 if [ -z "$left" ]; then ok "no process is left"; else not_ok "no process is left" "$left"; fi

@@ -154,6 +154,14 @@ served "RSA key"
 check_fails "without -H unix there is no unix socket" test -e "$xdg/docker.sock"
 engine_stop
 
+# Without TLS, for whoever says so twice.
+as_user sh -c ': >"$0"' "$engine_log"
+engine_start -H "tcp://0.0.0.0:$port" --tls=false --label who=open && {
+	check_out "--tls=false beyond loopback" who=open as_user env -u DOCKER_HOST "$docker_cli" -H "tcp://127.0.0.1:$port" info -f '{{index .Labels 0}}'
+	check_has "... is warned of" "Binding to IP address without --tlsverify is insecure and gives root access on this machine to everyone who has access to your network." cat "$engine_log"
+	engine_stop
+}
+
 # --- sockets of systemd, and ssh ----------------------------------------------------------------------
 
 cp "$top/tests/lib/activate.py" "$TEST_TMP/bin/"
