@@ -24,7 +24,7 @@ play() { # FILE
 	# It takes a machine with /.dockerenv for a container, whose published ports are its gateway's.
 	as_user env TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost TMPDIR="$test_home" "$node" --test --test-timeout=60000 --test-reporter=tap "$TEST_TMP/node/$1" 2>&1 | awk -v file="${1%.js}" '
 		/^ *ok [0-9]+ - / && !/\.js$/ { sub(/^ *ok [0-9]+ - /, ""); print "ok - " file ": " $0; next }
-		/^ *not ok [0-9]+ - / && !/\.js$/ { sub(/^ *not ok [0-9]+ - /, ""); print "not ok - " file ": " $0 ": see below"; next }
+		/^ *not ok [0-9]+ - / { sub(/^ *not ok [0-9]+ - /, ""); print "not ok - " file ": " $0 ": see below"; next }
 		{ print "    " $0 }'
 }
 play dockerode.js

@@ -81,6 +81,7 @@ test('archives both ways', async () => {
   (await c.getArchive({ path: '/tmp/f' })).pipe(extract);
   assert.equal(await content, 'content');
   const info = await c.infoArchive({ path: '/tmp/f' });
+  info.resume(); // else its connection stays
   assert.ok(info);
   await c.remove();
 });
