@@ -66,7 +66,7 @@ install_file() {
 	[ -f "$file" ] || fail "$file is not a file"
 	[ ! -f "$file.sha256" ] || check_sum "$file" "$file.sha256"
 	# A USB stick may be mounted noexec, a download lacks the bit: what is run is a copy.
-	mkdir -p "$bin"
+	[ -d "$bin" ] || { mkdir -p "$bin" && : >"$bin/$made"; }
 	new=$bin/.coracle.$$
 	trap 'rm -rf "${scratch:-}" "$new"' EXIT
 	cp "$file" "$new"
@@ -87,8 +87,11 @@ uninstall() {
 		[ "$(inode "$bin/$name")" != "$ours" ] || rm -f "$bin/$name"
 	done
 	rm -f "$bin/coracle"
+	[ ! -e "$bin/$made" ] || { rm -f "$bin/$made" && rmdir "$bin" 2>/dev/null; } || : # others have put something there
 	echo "Removed from $bin. Images and containers are left in ~/.local/share/docker."
 }
+
+made=.made-by-coracle # in a directory that was not there before
 
 main() {
 	bin=${BIN_DIR:-$HOME/bin} setup=yes all='' file='' action=install

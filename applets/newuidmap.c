@@ -14,13 +14,13 @@
  *   As a replacement we are a gate between users, and check as shadow's does:
  *   (1) /proc/PID is opened first, and everything after goes through that descriptor: the pid may be
  *       somebody else's by the time of the write.  Its owner must be the caller, in uid and gid.
- *   (2) Every range lies in what /etc/subuid gave the caller, or is his own id alone.
+ *   (2) Every range lies in what /etc/subuid or the name service gave the caller, or is his own id alone.
  *   (3) A group map with nothing from /etc/subgid has setgroups(2) denied first (CVE-2018-7169: who
  *       could drop a group could pass a permission that excludes it).
  *   (4) All capabilities but the needed one are given up, then one write(2) installs the map.
  *
- * Limits: the replacement knows the two files and no name services: asking getsubids for the answer
- * would be asking a process that the caller can trace and make say anything.
+ *   Where /etc/nsswitch.conf has a name service for subids (SSSD), what the files do not give is asked of it, by
+ *   programs that the caller has no power over (core/ns/service.c).
  *
  * Exit status: 0, or 1 as shadow's.  Messages that people search for are shadow's.
  */
@@ -176,6 +176,17 @@ static int check_owner(int procfd, const struct passwd *pw, struct err *e)
 		getuid(), pw ? pw->pw_uid : getuid(), st.st_uid, getgid(), pw ? pw->pw_gid : getgid(), st.st_gid);
 }
 
+static bool service_covers(const struct kind *k, const struct idmap_extent *x)
+{
+	static struct buf lines = BUF_INIT;
+	static bool asked;
+
+	if (!asked)
+		subid_service_lines(k->cap == CAP_SETGID, getuid(), &lines);
+	asked = true;
+	return lines.n && subid_covers_text((struct span){lines.p, lines.n}, getuid(), NULL, x->outside, x->count);
+}
+
 /* Were all of them given to the caller?  *@given: at least one came from the file. */
 static int check_ranges(const struct kind *k, const struct idmap *m, const struct passwd *pw, bool *given,
 	struct err *e)
@@ -190,6 +201,8 @@ static int check_ranges(const struct kind *k, const struct idmap *m, const struc
 		rc = subid_covers(k->subids, getuid(), pw ? pw->pw_name : NULL, x->outside, x->count, e);
 		if (rc < 0)
 			return -1;
+		if (!rc && !(x->count == 1 && x->outside == own))
+			rc = service_covers(k, x);
 		if (rc) {
 			*given = true;
 			continue;

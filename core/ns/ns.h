@@ -125,6 +125,15 @@ void subid_from_getsubids(struct span said, uid_t uid, struct buf *lines);
 /* Were all of [@start, @start + @count) given to this user by @file (several lines together will do)?
  * -1 with @e if it cannot be read; false for an empty range. */
 int subid_covers(const char *file, uid_t uid, const char *name, uint32_t start, uint32_t count, struct err *e);
+/* The same for the text of such a file. */
+bool subid_covers_text(struct span text, uid_t uid, const char *name, uint32_t start, uint32_t count);
+
+/* Does /etc/nsswitch.conf have subids looked up elsewhere than in files? */
+bool subid_service_configured(void);
+/* What that name service gives to a user, as lines of a subid file with @uid as the owner.  For a program that lends
+ * privilege: the user has no say in the answer.  Needs CAP_SETUID (or, with @gids, CAP_SETGID), and waits for the
+ * programs it asks.  False: there is no such service, or it knows nothing of him. */
+bool subid_service_lines(bool gids, uid_t uid, struct buf *lines);
 
 /* Parse one line of a subid file (without its newline): "owner:start:count". The range holds at least
  * one id and ends below 2^32 - 1. 0, or -1. */

@@ -191,19 +191,25 @@ static uint64_t end_of_given(struct span rest, uid_t uid, const char *name, uint
 	return id;
 }
 
+bool subid_covers_text(struct span text, uid_t uid, const char *name, uint32_t start, uint32_t count)
+{
+	uint64_t at = start, next, end = (uint64_t)start + count;
+
+	for (; at < end; at = next) {
+		next = end_of_given(text, uid, name, at);
+		if (next == at)
+			return false;
+	}
+	return count > 0;
+}
+
 int subid_covers(const char *file, uid_t uid, const char *name, uint32_t start, uint32_t count, struct err *e)
 {
 	cleanup_buf struct buf text = BUF_INIT;
-	uint64_t at = start, next, end = (uint64_t)start + count;
 
 	if (subid_read(file, &text, e))
 		return -1;
-	for (; at < end; at = next) {
-		next = end_of_given((struct span){text.p, text.n}, uid, name, at);
-		if (next == at)
-			return 0;
-	}
-	return count > 0;
+	return subid_covers_text((struct span){text.p, text.n}, uid, name, start, count);
 }
 
 uint32_t subid_free_start(const char *file)

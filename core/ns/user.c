@@ -103,8 +103,7 @@ static int ask(const struct ns_user *u, bool gids, struct buf *lines, struct err
 		u->uid, u->name);
 }
 
-/* Does /etc/nsswitch.conf have subids looked up elsewhere than in files? */
-static bool service_configured(void)
+bool subid_service_configured(void)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	struct span rest, line;
@@ -131,7 +130,7 @@ static int map_of(const struct ns_user *u, enum subid_source source, bool gids, 
 	uint32_t own = gids ? u->gid : u->uid;
 	cleanup_buf struct buf lines = BUF_INIT;
 
-	if (source == SUBID_STATIC || (source == SUBID_AUTO && !service_configured()))
+	if (source == SUBID_STATIC || (source == SUBID_AUTO && !subid_service_configured()))
 		return idmap_compute(file, u->uid, name, own, m, e);
 	idmap_single(own, m);
 	if (!ask(u, gids, &lines, e))

@@ -91,6 +91,46 @@ check_has "not in passwd: by number" "uid_map 0 300000 10" beside "$own/newuidma
 check_has "not in passwd: the name is not his" "not allowed" beside "$own/newuidmap" @ 0 100000 10
 umount /etc/passwd
 
+# --- a name service: what the files lack is asked of it, and the caller has no say ------------------
+
+printf '%s\n' '#!/bin/sh' 'case $* in "passwd '"$test_uid"'") echo "DOMAIN\\some body:x:'"$test_uid"':1::/:/bin/sh" ;; *) exit 2 ;; esac' >"$copies/getent"
+cat >"$copies/getsubids" <<'EOF'
+#!/bin/sh
+# Who asks, and with what: seen by the test.  The plug-in of SSSD wants names.
+{ id -u; id -g; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; ls /proc/self/fd | xargs; } >ASKED 2>&1
+case $* in "DOMAIN\some body") echo '0: DOMAIN\some body 400000 65536' ;; "-g DOMAIN\some body") echo '0: DOMAIN\some body 500000 65536' ;;
+	victim) echo "0: victim 600000 65536" ;; *) exit 1 ;; esac
+EOF
+sed -i "s|ASKED|$copies/asked|" "$copies/getsubids"
+chmod 755 "$copies"/getent "$copies"/getsubids
+: >"$copies/asked" && chmod 666 "$copies/asked"
+[ -e /usr/bin/getsubids ] || : >/usr/bin/getsubids
+mount --bind "$copies/getsubids" /usr/bin/getsubids && mount --bind "$copies/getent" /usr/bin/getent
+echo "subid: sss" >"$copies/nsswitch.conf"
+[ -e /etc/nsswitch.conf ] || : >/etc/nsswitch.conf
+mount --bind "$copies/nsswitch.conf" /etc/nsswitch.conf
+subids "" "other:1:1\n"
+for d in "$own" "$TEST_TMP/root"; do
+	how=${d##*/}
+	check_has "a name service, $how: uids" "uid_map 0 $test_uid 1,1 400000 65536" beside "$d/newuidmap" @ 0 "$test_uid" 1 1 400000 65536
+	check_out "... asked as root, with nothing of the caller's" "0 LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin" \
+		bash -c "sed -n '1p; /=/p' '$copies/asked' | sort | xargs"
+	check_has "a name service, $how: gids" "gid_map 0 $test_gid 1,1 500000 65536"$'\n'"setgroups allow" beside "$d/newgidmap" @ 0 "$test_gid" 1 1 500000 65536
+	check_has "... asked out of the caller's reach" 0 sed -n '1p; 2p' "$copies/asked"
+	check_has "a name service, $how: no more than it gives" "uid range [0-65537) -> [400000-465537) not allowed" beside "$d/newuidmap" @ 0 400000 65537
+	check_has "a name service, $how: USER is no name" "not allowed" as_user env USER=victim LOGNAME=victim python3 "$TEST_TMP/bin/unmapped.py" "$d/newuidmap" @ 0 600000 10
+done
+mkdir "$TEST_TMP/liar"
+printf '#!/bin/sh\necho "0: x 700000 65536"\n' >"$TEST_TMP/liar/getsubids" && chmod -R 755 "$TEST_TMP/liar"
+check_has "a getsubids of the caller's is not asked" "not allowed" as_user env PATH="$TEST_TMP/liar:$PATH" python3 "$TEST_TMP/bin/unmapped.py" "$own/newuidmap" @ 0 700000 10
+chmod 775 "$copies/getsubids"
+check_has "... nor one that others can write" "not allowed" beside "$own/newuidmap" @ 0 400000 10
+chmod 755 "$copies/getsubids"
+echo "subid: files" >"$copies/nsswitch.conf"
+check_has "without such a service nobody is asked" "not allowed" beside "$own/newuidmap" @ 0 400000 10
+umount /etc/nsswitch.conf /usr/bin/getsubids /usr/bin/getent
+[ -s /usr/bin/getsubids ] || rm -f /usr/bin/getsubids
+
 # --- the shim -------------------------------------------------------------------------------------
 
 subids "$name:100000:1000\n" "$name:100000:1000\n"

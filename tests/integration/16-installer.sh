@@ -31,6 +31,13 @@ for shell in "${shells[@]}"; do
 	check "$shell: ... newuidmap" test -e "$bin/newuidmap" -a -e "$bin/nsenter"
 	check "$shell: uninstall" installer --no-setup --uninstall
 	check_out "$shell: only what was not ours is left" mine ls -A "$bin"
+	as_user rm "$bin/mine"
+	as_user rmdir "$bin"
+	installer --no-setup "$TEST_TMP/bin/new" >/dev/null 2>&1
+	installer --no-setup "$TEST_TMP/bin/new" >/dev/null 2>&1
+	check "$shell: uninstall of what made its directory" installer --no-setup --uninstall
+	check_fails "$shell: ... it goes, too" test -e "$bin"
+	as_user sh -c 'mkdir "$0" && echo mine >"$0/mine"' "$bin"
 	check_has "$shell: uninstall twice" "nothing to remove" installer --uninstall
 	check_has "$shell: a file that is no program" "does not run on this machine" installer --no-setup /etc/passwd
 	check_out "$shell: and nothing is left of it" mine ls -A "$bin"
