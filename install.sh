@@ -31,8 +31,8 @@ check_machine() {
 	major=${release%%.*}
 	rest=${release#*.}
 	minor=${rest%%[!0-9]*}
-	if [ "$major" -lt 4 ] || { [ "$major" = 4 ] && [ "$minor" -lt 18 ]; }; then
-		fail "Linux $release is too old: 4.18 or later is needed"
+	if [ "$major" -lt 5 ] || { [ "$major" = 5 ] && [ "$minor" -lt 6 ]; }; then
+		fail "Linux $release is too old: 5.6 or later is needed"
 	fi
 	[ "$(id -u)" != 0 ] || fail "rootless Docker is installed as an ordinary user, not as root"
 }

@@ -397,7 +397,7 @@ int dockerd_rootless_main(int argc, char **argv)
 		return fflush(stdout) ? 1 : 0;
 	log_set_level(config_log_level(&s.config));
 	preflight_environment(&s.config);
-	if (flags_load(&e) || way_check(&e))
+	if (host_check_kernel(&e) || flags_load(&e) || way_check(&e))
 		return complain(&e);
 	if (getenv("NOTIFY_SOCKET"))
 		s.notify = xstrdup(getenv("NOTIFY_SOCKET"));

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -192,6 +193,31 @@ int proc_spawn_talking(const char *const argv[], const int *fds, size_t n, pid_t
 	if (n)
 		memcpy(all + 1, fds, n * sizeof(*fds));
 	return proc_spawn_role(argv, all, n + 1, pid, pidfd, e) ? -1 : fd_steal(&ours);
+}
+
+pid_t proc_clone(uint64_t flags, int cgroup, int *pidfd)
+{
+	int exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD; /* its parent's */
+	struct clone_args args = {
+		.flags = flags | CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0ULL),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = (uint64_t)exit_signal,
+		.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	int fd;
+
+	if (pid >= 0 || (errno != ENOSYS && errno != EPERM))
+		return pid;
+	/* Behind the third argument the order differs between architectures; all of it is 0. */
+	pid = (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | (uint64_t)exit_signal, 0, pidfd, 0, 0);
+	if (pid || cgroup < 0)
+		return pid;
+	fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		_exit(126);
+	close(fd);
+	return 0;
 }
 
 uint64_t proc_start_time(pid_t pid)

@@ -38,6 +38,18 @@ int proc_spawn_role(const char *const argv[], const int *fds, size_t n, pid_t *p
 int proc_spawn_talking(const char *const argv[], const int *fds, size_t n, pid_t *pid, int *pidfd,
 	struct err *e);
 
+/**
+ * proc_clone() - fork(2) into new namespaces, with a pidfd
+ * @flags:	CLONE_NEW..., CLONE_FILES, CLONE_PARENT; no CLONE_VM
+ * @cgroup:	A directory of cgroup v2 that the child begins in, or -1
+ *
+ * clone3(2); and clone(2) where that is not to be had: old seccomp profiles of containers refuse it (EPERM), newer ones
+ * say that there is none (ENOSYS).  The child enters the cgroup itself then, before this returns there.
+ *
+ * Return: as fork(2); *pidfd in the parent
+ */
+pid_t proc_clone(uint64_t flags, int cgroup, int *pidfd);
+
 /* Have descriptors from @first on close with exec.  Calls nothing but the kernel: for after vfork, too. */
 int proc_close_on_exec(int first);
 /* Start time of a process in clock ticks since boot (proc(5), stat field 22); 0 if there is none. */

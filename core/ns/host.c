@@ -15,8 +15,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -107,6 +109,23 @@ int host_check_data_root(int dirfd, const char *path, struct err *e)
 		break;
 	}
 	return 0;
+}
+
+/* --- the kernel ------------------------------------------------------------------------------- */
+
+int host_check_kernel(struct err *e)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+	cleanup_close int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
+	int code = errno;
+	struct utsname u;
+
+	if (fd >= 0 || uname(&u))
+		return 0;
+	err_set(e, code, "resolving paths beneath a directory with openat2 (Linux 5.6 or later; this is %.64s)", u.release);
+	return err_hint(e, code == ENOSYS ? "boot a newer kernel" :
+					    "a seccomp filter forbids it: run the container this is in with --privileged, or "
+					    "--security-opt seccomp=unconfined");
 }
 
 /* --- the report ----------------------------------------------------------------------------- */

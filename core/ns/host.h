@@ -22,6 +22,9 @@
  */
 int host_check_data_root(int dirfd, const char *path, struct err *e);
 
+/* Can paths be resolved beneath a directory (openat2, Linux 5.6)?  Nothing that a container names is opened otherwise. */
+int host_check_kernel(struct err *e);
+
 /* Log what is old, missing or in the way here, and what follows from it. */
 void host_report(void);
 

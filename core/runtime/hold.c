@@ -41,16 +41,11 @@ __attribute__((noreturn)) static void mount_procfs(int at)
 static int procfs_of(const struct monitor *m, struct err *e)
 {
 	cleanup_close int at = open("/dev/null", O_RDONLY | O_CLOEXEC), pidfd = -1;
-	struct clone_args args = {
-		.flags = CLONE_FILES | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	pid_t pid;
 
 	if (at < 0 || setns(m->init.fd, CLONE_NEWPID))
 		return err_set(e, errno, "joining the container's pid namespace");
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid = proc_clone(CLONE_FILES, -1, &pidfd);
 	if (!pid)
 		mount_procfs(at);
 	if (pid < 0)

@@ -403,13 +403,7 @@ static int choose_pid_ns(const struct start *st, struct err *e)
 /* Make the process.  Its pid; -1 and errno. */
 static pid_t clone_child(const struct start *st, uint64_t flags, int *pidfd)
 {
-	struct clone_args args = {
-		.flags = flags | st->make | CLONE_PIDFD | (st->cgroup >= 0 ? CLONE_INTO_CGROUP : 0ULL),
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
-		.cgroup = st->cgroup >= 0 ? (uint64_t)st->cgroup : 0,
-	};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = proc_clone(flags | st->make, st->cgroup, pidfd);
 
 	if (!pid)
 		child(st);

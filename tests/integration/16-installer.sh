@@ -68,9 +68,10 @@ while read -r system release want; do
 	check_has "on $system $release" "$want" as_user env PATH="$TEST_TMP/uname:$PATH" BIN_DIR="$bin" sh "$TEST_TMP/bin/install.sh" --no-setup "$TEST_TMP/bin/new"
 done <<'END'
 Darwin 23.1.0 this is for Linux, not Darwin
-Linux 3.10.0-1160.el7 Linux 3.10.0-1160.el7 is too old: 4.18 or later is needed
-Linux 4.17.19 Linux 4.17.19 is too old
-Linux 4.18.0-553.el8 Installed into
+Linux 3.10.0-1160.el7 Linux 3.10.0-1160.el7 is too old: 5.6 or later is needed
+Linux 5.5.19 Linux 5.5.19 is too old
+Linux 5.6.0-foo Installed into
+Linux 10.0 Installed into
 Linux 6.1.0-rc1+ Installed into
 END
 

@@ -175,6 +175,19 @@ for part in "# Boot with cgroup v2, so that the kernel enforces limits of contai
 	case $out in *"$part"*) ok "no cgroup v2, setuptool: $part" ;; *) not_ok "no cgroup v2, setuptool: $part" "$out" ;; esac
 done
 
+host '' '' "$deny openat2 ENOSYS"
+says "a kernel before 5.6, engine" $engine "resolving paths beneath a directory with openat2 (Linux 5.6 or later; this is $(uname -r)): Function not implemented" "boot a newer kernel"
+host '' '' "$deny openat2 EPERM"
+says "an old seccomp profile around us, engine" $engine "with openat2" "--security-opt seccomp=unconfined"
+
+# clone3 is no more than a convenience: without it, containers run all the same.
+for call in "clone3 ENOSYS" "clone3 EPERM"; do
+	host '' '' "$deny $call"
+	check_has "$call: containers run" "exec too" in_cause bash -c 'python3 "$0" "$HOME/e.pid" "$HOME/e.log" dockerd-rootless.sh || exit
+		docker run -d --name c3 --pids-limit 30 coracle hello --serve 80 && docker exec c3 / --version && echo exec too; docker rm -f c3
+		kill "$(cat "$HOME/e.pid")" && tail --pid="$(cat "$HOME/e.pid")" -f /dev/null' "$TEST_TMP/bin/ready.py"
+done
+
 # --- R15: what the host has is told at the start, and the best of it is taken --------------------------------
 
 host 'printf "" >"$T/closed"; chmod 600 "$T/closed"; for f in /dev/fuse /dev/net/tun; do [ ! -e $f ] || mount --bind "$T/closed" $f; done

@@ -16,9 +16,9 @@ import sys
 
 NUMBERS = {
     "x86_64": {"mount": 165, "unshare": 272, "setns": 308, "socket": 41, "setsockopt": 54, "clone": 56, "clone3": 435,
-               "connect": 42},
+               "openat2": 437},
     "aarch64": {"mount": 40, "unshare": 97, "setns": 268, "socket": 198, "setsockopt": 208, "clone": 220, "clone3": 435,
-                "connect": 203},
+                "openat2": 437},
 }
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, JUMP_EQUAL, JUMP_BITS, RETURN = 0x20, 0x15, 0x45, 0x06
