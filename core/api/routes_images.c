@@ -15,6 +15,8 @@
 #include "engine/filter.h"
 #include "engine/images.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -275,29 +277,34 @@ static void load(struct http *h)
 
 /* --- save ------------------------------------------------------------------------------------------------ */
 
-static int stream_bytes(void *arg, const char *p, size_t n)
+/* The answer begins with the first byte: what fails before is an error with a status of its own. */
+static int stream_archive(void *arg, int pipefd)
 {
+	struct pollfd p = {pipefd, POLLIN, 0};
 	struct http *h = arg;
 
-	if (!http_streaming(h) && http_stream_begin(h, 200, "application/x-tar"))
-		return -1;
-	return http_stream_write(h, p, n);
+	while (poll(&p, 1, -1) < 0)
+		if (errno != EINTR)
+			return -1;
+	if (!(p.revents & POLLIN))
+		return 0;
+	return http_stream_begin(h, 200, "application/x-tar") ? -1 : http_stream_pipe(h, pipefd);
 }
 
 static void save_names(struct http *h, char *const names[])
 {
 	struct err e = ERR_INIT;
 	struct platform p;
-	bool given, begun = false;
+	bool given;
 
 	if (json_platform(h, 48, &p, &given, &e)) {
 		http_fail(h, &e);
 		return;
 	}
-	if (!engine_image_save(http_engine(h), names, given ? &p : NULL, stream_bytes, h, &begun, &e))
+	if (!engine_image_save(http_engine(h), names, given ? &p : NULL, stream_archive, h, &e))
 		return;
 	/* Half an archive must not look like a whole one: no last chunk. */
-	if (begun)
+	if (http_streaming(h))
 		shutdown(http_fd(h), SHUT_RDWR);
 	else
 		http_fail(h, &e);

@@ -409,7 +409,7 @@ int engine_image_import(struct engine *en, const struct image_import *what, cons
 
 /* --- save ------------------------------------------------------------------------------------------- */
 
-#define SAVE_CHUNK (128 << 10)
+#define SAVE_PIPE (1 << 20) /* bytes; what an unprivileged process may ask for by default */
 #define SAVE_STACK (512 << 10) /* packing walks trees */
 
 struct save {
@@ -428,18 +428,16 @@ static void *save_main(void *arg)
 	return NULL;
 }
 
-/* The archive is written to a descriptor, by a thread; from there it goes to @put. */
-static int save_through(struct save *s, int (*put)(void *arg, const char *p, size_t n), void *arg, bool *begun,
-	struct err *e)
+/* The archive is written to a pipe, by a thread; @put takes it from there. */
+static int save_through(struct save *s, int (*put)(void *arg, int pipefd), void *arg, struct err *e)
 {
-	cleanup_free char *chunk = xmalloc(SAVE_CHUNK);
-	int p[2], rc, gone = 0;
+	int p[2], rc, gone;
 	pthread_attr_t attr;
 	pthread_t thread;
-	ssize_t n;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p))
+	if (pipe2(p, O_CLOEXEC))
 		return err_set(e, errno, "making a pipe");
+	fcntl(p[1], F_SETPIPE_SZ, SAVE_PIPE); /* a smaller one works too */
 	s->out = p[1];
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, SAVE_STACK);
@@ -450,10 +448,7 @@ static int save_through(struct save *s, int (*put)(void *arg, const char *p, siz
 		close(p[1]);
 		return err_set(e, rc, "starting a thread");
 	}
-	while (!gone && (n = read(p[0], chunk, SAVE_CHUNK)) > 0) {
-		*begun = true;
-		gone = put(arg, chunk, (size_t)n);
-	}
+	gone = put(arg, p[0]);
 	close(p[0]); /* a writer nobody reads from ends */
 	pthread_join(thread, NULL);
 	if (gone)
@@ -477,7 +472,7 @@ static int check_saved(struct engine *en, const json_t *ids, const struct platfo
 }
 
 int engine_image_save(struct engine *en, char *const names[], const struct platform *platform,
-	int (*put)(void *arg, const char *p, size_t n), void *arg, bool *begun, struct err *e)
+	int (*put)(void *arg, int pipefd), void *arg, struct err *e)
 {
 	struct save s = {.archive = images_archive_new(en->images, names, e), .out = -1, .e = ERR_INIT};
 	cleanup_json json_t *ids = NULL;
@@ -485,13 +480,12 @@ int engine_image_save(struct engine *en, char *const names[], const struct platf
 	size_t i;
 	int rc;
 
-	*begun = false;
 	if (!s.archive)
 		return -1;
 	ids = images_archive_ids(s.archive);
 	rc = platform ? check_saved(en, ids, platform, e) : 0;
 	if (!rc)
-		rc = save_through(&s, put, arg, begun, e);
+		rc = save_through(&s, put, arg, e);
 	images_archive_free(s.archive);
 	json_array_foreach(ids, i, id)
 		if (!rc)

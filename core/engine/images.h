@@ -40,10 +40,10 @@ struct image_import {
 int engine_image_import(struct engine *en, const struct image_import *what, const struct image_client *client,
 	char id[DIGEST_MAX], struct err *e);
 
-/* Write an archive of images to @put (-1: nobody takes more). *begun tells whether anything was. @names may
- * be NULL: an archive of nothing; @platform too: any. */
+/* Write an archive of images to a pipe that @put reads to its end (-1: nobody takes more). @names may be NULL: an
+ * archive of nothing; @platform too: any. */
 int engine_image_save(struct engine *en, char *const names[], const struct platform *platform,
-	int (*put)(void *arg, const char *p, size_t n), void *arg, bool *begun, struct err *e);
+	int (*put)(void *arg, int pipefd), void *arg, struct err *e);
 
 int engine_image_tag(struct engine *en, const char *name, const struct imgref *ref, struct err *e);
 json_t *engine_image_remove(struct engine *en, const char *name, bool force, bool noprune, struct err *e);
