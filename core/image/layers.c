@@ -15,12 +15,17 @@
  *   A driver that builds a layer by copying its parent cannot unpack before the parent is there:
  *   then the calling thread does all this itself, one layer after the other.
  *
+ *   What has come of a blob also stays in a file (partial.h) until the layer is committed: a pull that is killed
+ *   loses neither half a blob nor a layer that waits for the one below.  Where what was kept turns out
+ *   wrong, the blob is fetched once more, all of it.
+ *
  *   A layer counts when three things are right: its bytes have the digest the manifest names, the
  *   archive was unpacked, and its content has the diff id the config names.  The first failure
  *   cancels the registry object, which makes all the others fail soon; its error is the one that
  *   is told.
  */
 #include "image/layers.h"
+#include "storage/partial.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/proc.h"
@@ -29,11 +34,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIPE_SIZE (1 << 20)	    /* bytes; what an unprivileged process may ask for by default */
 #define PROGRESS_NS (100 * NS_PER_MS) /* between two reports of one layer, as in Docker */
 #define CARRIERS_MAX 32
+#define KEPT_MIN (1 << 20) /* bytes of a blob that are worth keeping for another process */
 #define CLAIM_RETRY_NS (50 * NS_PER_MS) /* a lock that another process holds makes no event */
 #define STACK_KB 256
 
@@ -53,6 +60,7 @@ struct pulled_layer {
 	bool quiet; /* the same blob is being pulled lower in the chain, and reports there */
 	enum layer_state state;
 	struct layer_draft draft;
+	int kept;  /* partial_open(), until it is committed; or -1 */
 	int claim; /* while it is ours to make: layer_claim() */
 };
 
@@ -134,7 +142,7 @@ static void download(struct download *d)
 	const struct blob_watch watch = {on_progress, on_retry, d};
 
 	d->rc = registry_blob(d->pull->p->registry, d->pull->p->repo, d->layer->blob->digest,
-		d->layer->blob->size, d->out, &watch, &d->e);
+		d->layer->blob->size, d->out, d->layer->kept, &watch, &d->e);
 	if (!d->rc) {
 		say(d->pull, d->layer, "Verifying Checksum");
 		say(d->pull, d->layer, "Download complete");
@@ -182,12 +190,14 @@ static int unpack(struct pull *pull, struct pulled_layer *l, int fd, struct err 
 	return 0;
 }
 
-static int stream(struct pull *pull, struct pulled_layer *l, struct err *e)
+/* *bad: it is the bytes that are at fault, or what was made of them, not their way here. */
+static int stream_once(struct pull *pull, struct pulled_layer *l, bool *bad, struct err *e)
 {
 	struct download d = {.pull = pull, .layer = l, .e = ERR_INIT};
 	cleanup_close int in = -1;
 	int p[2], rc;
 
+	*bad = false;
 	if (pipe2(p, O_CLOEXEC))
 		return err_set(e, errno, "making a pipe");
 	fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one works too */
@@ -206,6 +216,7 @@ static int stream(struct pull *pull, struct pulled_layer *l, struct err *e)
 	pthread_mutex_unlock(&pull->lock);
 	if (d.rc && !rc) /* it was cut off where an archive may end */
 		layer_discard(&pull->p->w->store, &l->draft);
+	*bad = rc && (!d.rc || d.e.code == EPIPE);
 	/* An archive that broke off is the download's fault, a reader that went away is the reader's. */
 	if (d.rc && (d.e.code != EPIPE || !rc)) {
 		*e = d.e;
@@ -213,6 +224,29 @@ static int stream(struct pull *pull, struct pulled_layer *l, struct err *e)
 	}
 	if (!rc)
 		say_bytes(pull, l, "Extracting", l->blob->size);
+	return rc;
+}
+
+/* With what an earlier pull got of it, if that is right. */
+static int stream(struct pull *pull, struct pulled_layer *l, struct err *e)
+{
+	struct store *s = &pull->p->w->store;
+	struct stat before = {0}, after = {0};
+	bool bad;
+	int rc;
+
+	if (l->blob->size >= KEPT_MIN)
+		l->kept = partial_open(s, l->blob->digest);
+	if (l->kept >= 0 && fstat(l->kept, &before))
+		fd_close(&l->kept);
+	rc = stream_once(pull, l, &bad, e);
+	if (!rc || l->kept < 0)
+		return rc;
+	bad |= !fstat(l->kept, &after) && !after.st_size;
+	if (bad && before.st_size && !ftruncate(l->kept, 0))
+		rc = stream_once(pull, l, &bad, e);
+	if (rc && bad)
+		partial_remove(s, l->blob->digest);
 	return rc;
 }
 
@@ -296,6 +330,9 @@ static int commit(struct pull *pull, struct pulled_layer *l, struct err *e)
 	if (layer_commit(s, *l->parent ? l->parent : NULL, &l->draft, chain, e))
 		return err_wrap(e, "failed to register layer");
 	fd_close(&l->claim);
+	if (l->kept >= 0)
+		partial_remove(s, l->blob->digest);
+	fd_close(&l->kept);
 	if (strcmp(chain, l->chain))
 		bug("layer %s committed as %s", l->chain, chain);
 	say(pull, l, "Pull complete");
@@ -359,7 +396,7 @@ static size_t look(struct pull *pull)
 		struct pulled_layer *l = &pull->layers[i];
 
 		l->blob = &p->manifest->layers[i];
-		l->claim = -1;
+		l->claim = l->kept = -1;
 		l->diff_id = p->diff_ids[i];
 		snprintf(l->id, sizeof(l->id), "%.12s", digest_hex(l->blob->digest));
 		if (i)
@@ -420,6 +457,7 @@ static void finish(struct pull *pull)
 		if (l->state == LAYER_READY)
 			layer_discard(&pull->p->w->store, &l->draft);
 		fd_close(&l->claim);
+		fd_close(&l->kept);
 	}
 }
 

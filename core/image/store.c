@@ -13,10 +13,11 @@
  *   Removing layers takes time on disk, so it happens outside the lock: sweep() compares what is
  *   there with what is named, and im->sweeping keeps holds from beginning meanwhile.  While there
  *   are holds, layers may be there that have no name yet: then the last hold sweeps.  A pull that died with
- *   the engine leaves whole layers without a name; they stay for the next pull to go on from, until an
+ *   the engine leaves whole layers without a name and pieces of blobs; they stay for the next pull to go on from, until an
  *   image is removed or images are pruned.
  */
 #include "image/table.h"
+#include "storage/partial.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -271,6 +272,7 @@ void images_sweep(struct images *im)
 		json_array_foreach(gone, i, chain)
 			if (layer_remove(im->store, json_string_value(chain), &e))
 				log_err(&e, "removing an unused layer");
+		partial_remove_all(im->store);
 	}
 	pthread_mutex_unlock(&im->sweeping);
 }

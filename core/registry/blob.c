@@ -9,6 +9,9 @@
  *   good deal does not count against the limit of attempts, as a long download over a bad line
  *   would never end otherwise; the size the manifest promised bounds it all.
  *
+ *   What came is also written to a file, if there is one.  A later process that was given it begins with
+ *   these bytes: hashed and passed on like all others, they only need not come again.
+ *
  *   What a second try cannot change (a refusal, a wrong digest, a wrong size, a full disk) is
  *   not tried again.
  */
@@ -19,7 +22,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#define KEPT_CHUNK (128 << 10)
 #define PROGRESS_MIN (1024 * 1024) /* bytes by which an attempt proves itself useful */
 
 struct blob {
@@ -31,6 +36,7 @@ struct blob {
 	int (*put)(void *arg, const char *p, size_t n, struct err *e);
 	void *put_arg;
 	const struct blob_watch *watch;
+	bool wrong; /* bytes came that are not what was promised */
 	bool final; /* the last error is one that trying again will not change */
 };
 
@@ -160,9 +166,10 @@ static int fetch(struct blob *b, struct err *e)
 	int64_t before;
 	int tried = 0;
 
-	sha256_init(&b->sha);
 	for (;;) {
 		before = b->done;
+		if (b->size && b->done == b->size)
+			break; /* all of it was kept */
 		if (!registry_try(b->r, attempt, b, e))
 			break;
 		if (b->final || b->r->cancelled)
@@ -177,6 +184,7 @@ static int fetch(struct blob *b, struct err *e)
 	sha256_digest(&b->sha, digest);
 	if (!strcmp(digest, b->digest))
 		return 0;
+	b->wrong = true;
 	err_kind(e, ERR_FAILED, "%s verification failed for digest %s", b->what, b->digest);
 	return err_hint(e, "the registry %s sent other bytes than it promised (%s): a proxy or a disk "
 		"on the way may be at fault", b->r->host, digest);
@@ -190,19 +198,47 @@ static int start(struct registry *r, const char *repo, const char *digest, int64
 	b->r = r;
 	b->digest = digest;
 	b->size = size;
+	sha256_init(&b->sha);
 	b->path = xasprintf("/v2/%s/blobs/%s", repo, digest);
 	b->scope = xasprintf("repository:%s:pull", repo);
 	return 0;
 }
 
+struct layer_sink {
+	int out, kept;
+	int64_t at; /* in kept */
+};
+
 static int put_fd(void *arg, const char *p, size_t n, struct err *e)
 {
-	int code;
+	struct layer_sink *s = arg;
 
-	if (!fd_write_full(*(int *)arg, p, n))
-		return 0;
-	code = errno;
-	return err_set(e, code, "writing a layer");
+	/* A disk that takes no more of it takes no layer either: that is told where it matters. */
+	if (s->kept >= 0 && pwrite(s->kept, p, n, s->at) == (ssize_t)n)
+		s->at += (int64_t)n;
+	else
+		s->kept = -1;
+	return fd_write_full(s->out, p, n) ? err_set(e, errno, "writing a layer") : 0;
+}
+
+/* Begin with what an earlier download got. */
+static int put_kept(struct blob *b, struct layer_sink *s, struct err *e)
+{
+	cleanup_free char *chunk = s->kept >= 0 ? xmalloc(KEPT_CHUNK) : NULL;
+	ssize_t n = 0;
+
+	while (s->kept >= 0 && b->done < b->size) {
+		n = pread(s->kept, chunk, KEPT_CHUNK, b->done);
+		if (n <= 0)
+			break;
+		n = n < b->size - b->done ? n : (ssize_t)(b->size - b->done);
+		sha256_update(&b->sha, chunk, (size_t)n);
+		if (fd_write_full(s->out, chunk, (size_t)n))
+			return err_set(e, errno, "writing a layer");
+		b->done += n;
+	}
+	s->at = b->done;
+	return 0;
 }
 
 static int put_buf(void *arg, const char *p, size_t n, struct err *e)
@@ -220,12 +256,25 @@ static int run(struct blob *b, struct err *e)
 	return rc;
 }
 
-int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out,
+int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out, int kept,
 	const struct blob_watch *watch, struct err *e)
 {
-	struct blob b = {.what = "filesystem layer", .put = put_fd, .put_arg = &out, .watch = watch};
+	struct layer_sink sink = {.out = out, .kept = kept};
+	struct blob b = {.what = "filesystem layer", .put = put_fd, .put_arg = &sink, .watch = watch};
 
-	return start(r, repo, digest, size, &b, e) ? -1 : run(&b, e);
+	if (start(r, repo, digest, size, &b, e))
+		return -1;
+	if (put_kept(&b, &sink, e)) {
+		free(b.path);
+		free(b.scope);
+		return -1;
+	}
+	if (!run(&b, e))
+		return 0;
+	/* If that fails, the next one finds it wrong as well. */
+	if (b.wrong && kept >= 0)
+		(void)!ftruncate(kept, 0);
+	return -1;
 }
 
 int registry_blob_read(struct registry *r, const char *repo, const char *digest, int64_t size,

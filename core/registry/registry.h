@@ -78,6 +78,8 @@ struct blob_watch { /* called from the thread that downloads; members may be NUL
  * registry_blob() - Stream a blob into a descriptor, verified while it passes
  * @size:	Bytes the manifest promises; more or fewer is an error
  * @out:	Written to, blocking; EPIPE is reported as it is, in @e->code
+ * @kept:	A file that has the blob's first bytes, maybe none, and gets the others; empty after a wrong digest.
+ *		-1: none
  * @watch:	May be NULL
  *
  * Broken connections are resumed with Range, up to the configured number of attempts.  What was
@@ -85,7 +87,7 @@ struct blob_watch { /* called from the thread that downloads; members may be NUL
  *
  * Return: 0 when all bytes were written and the digest is right
  */
-int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out,
+int registry_blob(struct registry *r, const char *repo, const char *digest, int64_t size, int out, int kept,
 	const struct blob_watch *watch, struct err *e);
 /* The same into memory, for configs; more than @max bytes is refused before anything is asked for. */
 int registry_blob_read(struct registry *r, const char *repo, const char *digest, int64_t size,

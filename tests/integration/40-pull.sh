@@ -253,6 +253,52 @@ check "killed: nothing in tmp" until_ok 20 tmp_is_empty
 said=$(docker pull "$plain/t/big:1" 2>&1)
 check_has "killed: it is not fetched again" "$(short t/big/1 0): Already exists" echo "$said"
 check_has "killed: the rest is" "$(short t/big/1 1): Pull complete" echo "$said"
+asked() { # DIGEST: the ranges of the requests for it, since the log had $seen lines
+	curl -s "http://$plain/_log" | python3 -c 'import json, sys
+for r in json.load(sys.stdin)[int(sys.argv[2]):]:
+    if r["method"] == "GET" and sys.argv[1] in r["path"]:
+        print({k.lower(): v for k, v in r["headers"].items()}.get("range", "all"))' "$1" "$seen"
+}
+log_length() { curl -s "http://$plain/_log" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
+partial=$test_home/.local/share/docker/partial
+partial_size() { inside stat -c %s "$partial/${1#sha256:}" 2>/dev/null || echo 0; }
+kept_is() { [ "$(partial_size "$1")" = "$2" ]; }
+# kill_at DIGEST SIZE: pull t/big:1 until that much of the blob is kept, and kill all that does it.
+kill_at() {
+	docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
+	pull=$!
+	check "killed: $2 bytes have come" until_ok 20 kept_is "$1" "$2"
+	engine_kill "$engine_pid" $(our_pids :engine) $(our_pids :worker)
+	wait "$pull"
+	clear_faults "$plain"
+	engine_start || exit 1
+	seen=$(log_length)
+}
+check_out "killed: what came half is kept no longer" 0 sh -c "ls '$partial' 2>/dev/null | wc -l"
+forget
+fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
+kill_at "$big" 3000000
+check "killed with half a blob: the next pull" docker pull "$plain/t/big:1"
+check_out "it asks for the other half" "bytes=3000000-" asked "$big"
+first=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][0]["digest"])' "$content/manifests/t/big/1")
+whole=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][1]["size"])' "$content/manifests/t/big/1")
+forget
+fault "$plain" '{"path": "'$first'", "kind": "stall", "after": 100}'
+kill_at "$big" "$whole"
+check "killed with a layer that waits for the one below: the next pull" docker pull "$plain/t/big:1"
+check_out "it does not ask for it" "" asked "$big"
+check "what was kept is unpacked right" docker save -o "$test_home/big.tar" "$plain/t/big:1"
+forget
+fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
+kill_at "$big" 3000000
+inside dd if=/dev/zero of="$partial/${big#sha256:}" bs=1000 seek=1000 count=1 conv=notrunc 2>/dev/null
+check "what was kept is damaged: the next pull" docker pull "$plain/t/big:1"
+check_has "it asks for all of it, then" "all" asked "$big"
+forget
+fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
+kill_at "$big" 3000000
+docker image prune -f >/dev/null
+check_out "prune removes what is kept" 0 sh -c "ls '$partial' 2>/dev/null | wc -l"
 
 # --- credentials -----------------------------------------------------------------------------------------
 auth_is() { # ADDRESS USER:PASSWORD

@@ -72,7 +72,7 @@ static struct fetched fetch(struct registry *r, int64_t size)
 	int fd = memfd_create("blob", MFD_CLOEXEC);
 	char got[DIGEST_MAX], *p;
 
-	f.rc = registry_blob(r, "a/b", digest, size, fd, &watch, &f.e);
+	f.rc = registry_blob(r, "a/b", digest, size, fd, -1, &watch, &f.e);
 	f.size = lseek(fd, 0, SEEK_END);
 	p = xmalloc((size_t)f.size + 1);
 	if (pread(fd, p, (size_t)f.size, 0) == f.size) {
@@ -310,7 +310,7 @@ TEST(blob_to_nobody)
 	r = open_plain(&s);
 	NEED(!pipe(p));
 	close(p[0]);
-	CHECK(registry_blob(r, "a/b", digest, BLOB_SIZE, p[1], NULL, &e) < 0);
+	CHECK(registry_blob(r, "a/b", digest, BLOB_SIZE, p[1], -1, NULL, &e) < 0);
 	CHECK_INT(e.code, EPIPE);
 	CHECK_INT(server_count(&s, blob_path), 1);
 	close(p[1]);
