@@ -85,6 +85,12 @@ systemctl --user daemon-reload
 systemctl --user reset-failed docker
 systemctl --user restart docker
 
+# a cgroup that systemd delegates, and what is in it moved into a group of its own
+evac() { systemd-run --user --wait --quiet --pipe -p Delegate=yes "$HOME/bin/rootlesskit" --pidns --cgroupns --evacuate-cgroup2=evac "$@"; }
+check_out "rootlesskit --evacuate-cgroup2" 0::/evac evac grep 0:: /proc/self/cgroup
+check_has "... groups beside it have limits" "memory" evac cat /sys/fs/cgroup/cgroup.subtree_control
+check_out "... that hold" 33554432 evac sh -c 'cd /sys/fs/cgroup && mkdir b && echo 32M >b/memory.max && cat b/memory.max && rmdir b'
+
 # ports below 1024
 check_has "-p 80:80" "cannot expose privileged port 80, you can add 'net.ipv4.ip_unprivileged_port_start=80' to /etc/sysctl.conf (currently 1024), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose a larger port number (>= 1024)" \
 	docker run --rm -p 80:80 busybox true
