@@ -98,20 +98,21 @@ static void notify(const struct supervisor *s, const char *text)
 
 static int engine_start(struct supervisor *s, struct err *e)
 {
-	int fds[ROLE_LISTEN - ROLE_CONFIG + ROLE_LISTEN_MAX];
+	enum { FIRST = ROLE_CONFIG }; /* behind ROLE_CONTROL */
+	int fds[ROLE_LISTEN - FIRST + ROLE_LISTEN_MAX];
 	char count[16];
 	size_t i;
 
-	fds[ROLE_CONFIG - ROLE_CONFIG] = s->memory;
-	fds[ROLE_DATA_LOCK - ROLE_CONFIG] = s->data_lock;
-	fds[ROLE_EXEC_LOCK - ROLE_CONFIG] = s->exec_lock;
+	fds[ROLE_CONFIG - FIRST] = s->memory;
+	fds[ROLE_DATA_LOCK - FIRST] = s->data_lock;
+	fds[ROLE_EXEC_LOCK - FIRST] = s->exec_lock;
 	for (i = 0; i < s->listen.n; i++)
-		fds[ROLE_LISTEN - ROLE_CONFIG + i] = s->listen.v[i].fd;
+		fds[ROLE_LISTEN - FIRST + i] = s->listen.v[i].fd;
 	snprintf(count, sizeof(count), "%zu", s->listen.n);
 	s->told = false;
 	s->begun = clock_mono_ns();
 	s->control = proc_spawn_talking((const char *const[]){":engine", count, s->reloaded ? "reload" : NULL, NULL}, fds,
-		ROLE_LISTEN - ROLE_CONFIG + s->listen.n, &s->engine, NULL, e);
+		ROLE_LISTEN - FIRST + s->listen.n, &s->engine, NULL, e);
 	return s->control < 0 ? -1 : 0;
 }
 

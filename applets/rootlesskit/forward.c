@@ -273,11 +273,12 @@ static int listen_on(struct forward *f, struct err *e)
 	snprintf(host.host_ip, sizeof(host.host_ip), "%s", *p->parent_ip ? p->parent_ip : v6 ? "::" : "0.0.0.0");
 	f->listener.fd = port_bind(&host, e);
 	if (f->listener.fd < 0) {
-		const char *rest = strstr(e->msg, v6 ? "6 " : "4 "); /* the protocol is named as it was asked for */
-		cleanup_free char *text = rest ? xasprintf("listen %s%s", p->proto, rest + 1) : NULL;
+		int code = e->code;
 
-		if (text)
-			snprintf(e->msg, sizeof(e->msg), "%s", text);
+		/* The protocol as it was asked for; port_bind() names the address' own. */
+		err_kind(e, ERR_FAILED, v6 ? "listen %s [%s]:%u: bind: %s" : "listen %s %s:%u: bind: %s", p->proto, host.host_ip,
+			host.host_port, port_bind_reason(code));
+		e->code = code;
 		return explain_privileged(p, e);
 	}
 	f->listener.ready = is_udp(p) ? udp_receive : tcp_accept;

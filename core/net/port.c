@@ -44,8 +44,7 @@ int port_open(struct port *p, int (*make)(int family, int type, int protocol))
 	return fd_steal(&fd);
 }
 
-/* The real engine's words, which are Go's. */
-static const char *reason(int code)
+const char *port_bind_reason(int code)
 {
 	switch (code) {
 	case EADDRINUSE:
@@ -68,7 +67,7 @@ int port_bind(struct port *p, struct err *e)
 	if (fd >= 0)
 		return fd;
 	err_kind(e, ERR_FAILED, v6 ? "listen %s6 [%s]:%u: bind: %s" : "listen %s4 %s:%u: bind: %s", proto, p->host_ip,
-		p->host_port, reason(code));
+		p->host_port, port_bind_reason(code));
 	if (e)
 		e->code = code;
 	return -1;

@@ -52,6 +52,8 @@ struct port_target {
  * Return: a descriptor, or -1 with @e->code EADDRINUSE, EACCES (privileged), EADDRNOTAVAIL, …
  */
 int port_bind(struct port *p, struct err *e);
+/* Why, in the real engine's words, which are Go's.  Static text. */
+const char *port_bind_reason(int code);
 /* The same with a socket made by @make, as socket(2): a descriptor, or -1 and errno. */
 int port_open(struct port *p, int (*make)(int family, int type, int protocol));
 
