@@ -190,7 +190,7 @@ test-tools:
 	@sh build/tools.sh test
 # The tools first, then all that is compiled, then the tests one after the other.
 test: test-tools
-	+@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all $(UNIT) $(PROBES) $(UNIT_ASAN) $(OUT)/asan/coracle $(FUZZ)
+	+@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all $(UNIT) $(PROBES) $(UNIT_ASAN) $(OUT)/asan/coracle $(OUT)/tsan/coracle $(FUZZ)
 	@tests/run $(TESTS)
 test-quick: all $(UNIT) $(PROBES)
 	@tests/run unit static headers quick
