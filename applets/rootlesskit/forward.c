@@ -121,7 +121,9 @@ static void tcp_accept(struct watch *w, uint32_t events)
 	}
 	t = xcalloc(1, sizeof(*t));
 	t->forward = f;
-	if (splice_start(&t->splice, &f->pool, client, fd, tcp_closed)) {
+	splice_prepare(client);
+	splice_prepare(fd);
+	if (splice_start(&t->splice, &f->pool, client, fd, false, tcp_closed)) {
 		free(t);
 		return;
 	}

@@ -95,17 +95,28 @@ void loop_change(struct loop *l, struct watch *w, uint32_t events)
 	w->events = events;
 }
 
-void loop_remove(struct loop *l, struct watch *w)
+static void forget_fetched(struct loop *l, struct watch *w)
 {
 	int i;
 
-	if (w->fd < 0)
-		return;
-	epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL);
 	w->events = 0;
 	for (i = l->at + 1; i < l->n; i++)
 		if (l->batch[i].data.ptr == w)
 			l->batch[i].data.ptr = NULL;
+}
+
+void loop_remove(struct loop *l, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	forget_fetched(l, w);
+}
+
+void loop_close(struct loop *l, struct watch *w)
+{
+	forget_fetched(l, w);
+	fd_close(&w->fd);
 }
 
 void loop_alarm(struct loop *l, int64_t mono_ns, void (*tick)(struct loop *l))

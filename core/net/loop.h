@@ -53,6 +53,8 @@ int loop_add(struct loop *l, struct watch *w, uint32_t events);
 void loop_change(struct loop *l, struct watch *w, uint32_t events); /* nothing, if they are the same */
 /* Stop watching, before w->fd is closed.  Of one that is not watched: nothing. */
 void loop_remove(struct loop *l, struct watch *w);
+/* Stop watching and close w->fd, for one system call: it has no duplicate, or epoll would go on watching that. */
+void loop_close(struct loop *l, struct watch *w);
 
 /* Call @tick once, at @mono_ns (clock_mono_ns()); a new time replaces the last; 0: never.  An idle loop
  * sets none, and sleeps. */

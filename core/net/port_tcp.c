@@ -74,7 +74,9 @@ static void connection_begin(struct loop_job *job)
 {
 	struct connection *c = of_job(job);
 
-	if (splice_start(&c->splice, &c->worker->pool, c->client, c->container, connection_forget)) {
+	splice_prepare(c->client);
+	splice_prepare(c->container);
+	if (splice_start(&c->splice, &c->worker->pool, c->client, c->container, false, connection_forget)) {
 		log_warn("a connection to a published port is dropped: %s", strerror(errno));
 		free(c);
 		return;

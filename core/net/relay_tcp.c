@@ -61,6 +61,7 @@ static size_t half_open; /* flows with one descriptor of their two; the relay th
 
 /* OFFERED flows, the first to expire first. */
 static struct flow *offered, *offered_last;
+static bool alarm_set;
 static int spare = -1; /* see refuse_one() */
 static struct watch listeners[2] = {{.fd = -1}, {.fd = -1}}, syns = {.fd = -1};
 
@@ -145,24 +146,28 @@ static void offered_remove(struct flow *f)
 
 static void drop(struct flow *f)
 {
-	loop_remove(&relay_loop, &f->host);
-	fd_close(&f->host.fd);
+	loop_close(&relay_loop, &f->host);
 	half_open--;
 	relay_flow_forget(f);
 }
 
+/* The alarm stays when the flow it was set for has gone: it is set once in OFFER_NS, not for each. */
 static void expire(struct loop *l)
 {
 	int64_t now = clock_mono_ns();
 	struct flow *f;
+
+	alarm_set = false;
 
 	while (offered && offered->deadline <= now) {
 		f = offered;
 		offered_remove(f);
 		drop(f);
 	}
-	if (offered)
+	if (offered) {
+		alarm_set = true;
 		loop_alarm(l, offered->deadline, expire);
+	}
 }
 
 static void let_in(const struct flow *f)
@@ -178,8 +183,9 @@ static void offer(struct flow *f)
 	f->deadline = clock_mono_ns() + OFFER_NS;
 	f->prev = offered_last;
 	f->next = NULL;
-	if (!offered)
+	if (!alarm_set)
 		loop_alarm(&relay_loop, f->deadline, expire);
+	alarm_set = true;
 	*(offered_last ? &offered_last->next : &offered) = f;
 	offered_last = f;
 	let_in(f);
@@ -216,9 +222,7 @@ static void host_ready(struct watch *w, uint32_t events)
 	socklen_t n = sizeof(int);
 	int error = 0;
 
-	(void)events;
-	loop_remove(&relay_loop, w); /* splice.c watches it next */
-	if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &n))
+	if (events & (EPOLLERR | EPOLLHUP) && getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &n))
 		error = errno;
 	if (!error) {
 		offer(f);
@@ -228,12 +232,12 @@ static void host_ready(struct watch *w, uint32_t events)
 	drop(f);
 }
 
-/* Urgent data stays where it is in the stream; dead peers are noticed in minutes, not hours. */
+/* Dead peers are noticed in minutes, not hours. */
 static void set_options(int fd)
 {
-	static const int on = 1, idle = KEEPALIVE_IDLE;
+	static const int idle = KEEPALIVE_IDLE;
 
-	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	splice_prepare(fd);
 	setsockopt(fd, SOL_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 }
 
@@ -264,7 +268,7 @@ static int begin_connect(struct flow *f, const struct inet *target)
 	set_options(w->fd);
 	if (connect(w->fd, (struct sockaddr *)&sa, n) && errno != EINPROGRESS)
 		return errno;
-	return loop_add(&relay_loop, w, EPOLLOUT) ? errno : 0;
+	return loop_add(&relay_loop, w, EPOLLOUT | EPOLLONESHOT) ? errno : 0; /* splice.c watches it next */
 }
 
 static void store_syn(struct flow *f, const struct packet *p)
@@ -386,7 +390,8 @@ static void listener_ready(struct watch *w, uint32_t events)
 	int i;
 
 	(void)events;
-	for (i = 0; i < ACCEPT_BATCH && !accept_one(w->fd); i++)
+	/* As long as one is expected. */
+	for (i = 0; i < ACCEPT_BATCH && !accept_one(w->fd) && offered; i++)
 		;
 }
 

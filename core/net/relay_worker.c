@@ -57,7 +57,7 @@ static void flow_closed(struct splice *s)
 
 void relay_flow_begin(struct flow *f, int inside, int host)
 {
-	if (splice_start(&f->splice, &relay_pool, inside, host, flow_closed))
+	if (splice_start(&f->splice, &relay_pool, inside, host, true, flow_closed))
 		relay_flow_forget(f);
 	else
 		splice_on_large(&f->splice, flow_large);

@@ -34,6 +34,7 @@
 #define PIPE_BYTES (256 * 1024) /* wished for; a user's pipe-user-pages-soft may give less */
 #define COPY_BYTES (16 * 1024)	/* on the stack */
 #define ROUNDS 8
+#define SMALL_BYTES 4096
 #define UNSENT_BYTES (128 * 1024) /* of a socket: more of it would only grow old and leave the caches */
 
 /* --- pipes -------------------------------------------------------------------------------------- */
@@ -93,21 +94,25 @@ static void pipe_give(struct splice_end *from)
 
 /* --- the end ------------------------------------------------------------------------------------ */
 
-void splice_reset(int *fd)
+static void end_with_reset(int fd)
 {
 	struct linger reset = {1, 0};
 
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+void splice_reset(int *fd)
+{
 	if (*fd >= 0)
-		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		end_with_reset(*fd);
 	fd_close(fd);
 }
 
 static void end_close(struct splice_end *e, bool reset)
 {
-	loop_remove(e->splice->pool->loop, &e->w);
 	if (reset)
-		splice_reset(&e->w.fd);
-	fd_close(&e->w.fd);
+		end_with_reset(e->w.fd);
+	loop_close(e->splice->pool->loop, &e->w);
 	if (e->held)
 		pipe_close(e->pipe);
 	pipe_give(e);
@@ -128,8 +133,7 @@ void splice_abort(struct splice *s)
 
 /* --- copying ------------------------------------------------------------------------------------ */
 
-/* splice(2) stops before urgent data, as if there were nothing or the end: recv(2) gets over it, where
- * SO_OOBINLINE is set.  As splice(2) returns. */
+/* splice(2) stops before urgent data, as if there were nothing or the end: recv(2) gets over it.  As splice(2) returns. */
 static ssize_t receive_urgent(struct splice_end *from)
 {
 	char bytes[64];
@@ -157,9 +161,9 @@ static int copy_directly(struct splice_end *from)
 	return 1;
 }
 
-/* Fill the empty pipe.  @ready: there must be something.  1: something came or it ended; 0: nothing now;
- * -1: an error. */
-static int receive(struct splice_end *from, bool ready)
+/* Fill the empty pipe.  @ready: there must be something.  @ends: its end has come, and no urgent data before that.
+ * 1: something came or it ended; 0: nothing now; -1: an error. */
+static int receive(struct splice_end *from, bool ready, bool ends)
 {
 	ssize_t n;
 
@@ -167,7 +171,7 @@ static int receive(struct splice_end *from, bool ready)
 	if (pipe_take(from))
 		return copy_directly(from);
 	n = splice(from->w.fd, NULL, from->pipe[1], NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	if (!n || (ready && n < 0 && errno == EAGAIN))
+	if ((!n && !ends) || (ready && n < 0 && errno == EAGAIN))
 		n = receive_urgent(from);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
@@ -193,23 +197,32 @@ static int pass_on(struct splice_end *from)
 	return 1;
 }
 
-/* What can be moved from one end to the other.  @ready: epoll says that there is something to read.
- * 0, or -1: the connection is broken. */
-static int pump(struct splice_end *from, bool ready)
+/* All that came has been passed on, and that it ended must be.  Where both have, they are closed, which tells it. */
+static int pass_end_on(struct splice_end *from)
 {
+	from->done = true;
+	/* ENOTCONN: reset meanwhile; the event of that is on its way. */
+	return from->other->done || !shutdown(from->other->w.fd, SHUT_WR) || errno == ENOTCONN ? 1 : -1;
+}
+
+/* What can be moved from one end to the other.  @events: what epoll says of @from, 0: nothing.
+ * 0, or -1: the connection is broken. */
+static int pump(struct splice_end *from, uint32_t events)
+{
+	bool ends = (events & (EPOLLRDHUP | EPOLLPRI)) == EPOLLRDHUP;
+	size_t had = from->splice->moved;
 	int i, rc = 1;
 
 	for (i = 0; i < ROUNDS && rc > 0 && !from->done; i++) {
 		if (!from->held && !from->eof)
-			rc = receive(from, !i && ready);
+			rc = receive(from, !i && events, ends);
 		if (rc > 0)
 			rc = pass_on(from);
-		if (rc > 0 && from->eof) {
-			from->done = true;
-			/* ENOTCONN: reset meanwhile; the event of that is on its way. */
-			if (shutdown(from->other->w.fd, SHUT_WR) && errno != ENOTCONN)
-				rc = -1;
-		}
+		if (rc > 0 && from->eof)
+			rc = pass_end_on(from);
+		/* A small message is one, and no other comes at once. */
+		if (!ends && from->splice->moved - had < SMALL_BYTES)
+			break;
 	}
 	if (!from->held)
 		pipe_give(from);
@@ -220,7 +233,7 @@ static int pump(struct splice_end *from, bool ready)
 static int watch_end(struct splice_end *e)
 {
 	struct loop *l = e->splice->pool->loop;
-	uint32_t events = (e->held || e->stuck || e->eof ? 0 : EPOLLIN) |
+	uint32_t events = (e->held || e->stuck || e->eof ? 0 : EPOLLIN | EPOLLPRI | EPOLLRDHUP) |
 			  (e->other->held || e->other->stuck ? EPOLLOUT : 0);
 	bool watched = events || !e->other->done;
 
@@ -234,12 +247,15 @@ static int watch_end(struct splice_end *e)
 	return 0;
 }
 
-static void tell_large(struct splice *s)
+static void become_large(struct splice *s)
 {
-	void (*large)(struct splice *) = s->large;
+	int unsent = UNSENT_BYTES;
 
-	s->large = NULL;
-	large(s);
+	s->is_large = true;
+	setsockopt(s->a.w.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	setsockopt(s->b.w.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	if (s->large)
+		s->large(s);
 }
 
 static void end_ready(struct watch *w, uint32_t events)
@@ -251,36 +267,43 @@ static void end_ready(struct watch *w, uint32_t events)
 	/* What was received before a reset is lost here, as it is to the reader of a plain socket. */
 	if (events & EPOLLERR)
 		rc = -1;
-	if (!rc && events & (EPOLLIN | EPOLLHUP))
-		rc = pump(e, true);
+	if (!rc && events & ~(uint32_t)EPOLLOUT)
+		rc = pump(e, events);
 	if (!rc && events & EPOLLOUT)
-		rc = pump(e->other, false);
+		rc = pump(e->other, 0);
 	if (!rc && s->a.done && s->b.done)
 		finish(s, false);
 	else if (rc || watch_end(&s->a) || watch_end(&s->b))
 		finish(s, true);
-	else if (s->large && s->moved >= SPLICE_LARGE)
-		tell_large(s);
+	else if (!s->is_large && s->moved >= SPLICE_LARGE)
+		become_large(s);
 }
 
 static void end_init(struct splice_end *e, struct splice *s, struct splice_end *other, int fd)
 {
-	int on = 1, unsent = UNSENT_BYTES;
-
 	*e = (struct splice_end){.w = {.fd = fd, .ready = end_ready}, .splice = s, .other = other, .pipe = {-1, -1}};
+}
+
+void splice_prepare(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));   /* urgent data stays where it is in the stream */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* the sender has decided what to wait for */
-	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)); /* a peer that vanished is noticed */
 }
 
-int splice_start(struct splice *s, struct splice_pool *p, int a, int b, void (*closed)(struct splice *s))
+int splice_start(struct splice *s, struct splice_pool *p, int a, int b, bool b_added,
+	void (*closed)(struct splice *s))
 {
 	s->pool = p;
 	s->closed = closed;
 	s->large = NULL;
 	s->moved = 0;
+	s->is_large = false;
 	end_init(&s->a, s, &s->b, a);
 	end_init(&s->b, s, &s->a, b);
+	s->b.watched = b_added;
 	if (!watch_end(&s->a) && !watch_end(&s->b))
 		return 0;
 	splice_abort(s);

@@ -46,6 +46,7 @@ struct splice {
 	struct splice_end a, b;
 	struct splice_pool *pool;
 	size_t moved; /* bytes, both ways */
+	bool is_large;
 	void (*closed)(struct splice *s);
 	void (*large)(struct splice *s); /* NULL: nobody wants to know */
 };
@@ -53,14 +54,19 @@ struct splice {
 void splice_pool_init(struct splice_pool *p, struct loop *l);
 void splice_pool_release(struct splice_pool *p);
 
+/* What sockets to be spliced need, before they carry anything: one that is accepted has it of its listener. */
+void splice_prepare(int fd);
+
 /**
  * splice_start() - Begin to copy between two sockets
- * @a, @b:	Connected, non-blocking; taken over in any case
+ * @a, @b:	Connected, non-blocking, prepared; taken over in any case
+ * @b_added:	The loop knows @b, by another watch that is disarmed (EPOLLONESHOT)
  * @closed:	Called once, when both are closed: @s may be freed then.  Not from within this function
  *
  * Return: 0, or -1 and errno, and both are closed
  */
-int splice_start(struct splice *s, struct splice_pool *p, int a, int b, void (*closed)(struct splice *s));
+int splice_start(struct splice *s, struct splice_pool *p, int a, int b, bool b_added,
+	void (*closed)(struct splice *s));
 /* From now on: call @large once when it is (not from within this function); it may call splice_pause(). */
 void splice_on_large(struct splice *s, void (*large)(struct splice *s));
 

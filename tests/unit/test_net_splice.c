@@ -46,8 +46,10 @@ static void setup(void)
 	splice_pool_init(&pool, &loop);
 	connect_two(&client, &a);
 	connect_two(&b, &server);
+	splice_prepare(a);
+	splice_prepare(b);
 	closed = 0;
-	NEED(!splice_start(&pair, &pool, a, b, note_closed));
+	NEED(!splice_start(&pair, &pool, a, b, false, note_closed));
 }
 
 static void teardown(void)
