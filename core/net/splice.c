@@ -210,18 +210,20 @@ static int pass_end_on(struct splice_end *from)
 static int pump(struct splice_end *from, uint32_t events)
 {
 	bool ends = (events & (EPOLLRDHUP | EPOLLPRI)) == EPOLLRDHUP;
-	size_t had = from->splice->moved;
 	int i, rc = 1;
 
 	for (i = 0; i < ROUNDS && rc > 0 && !from->done; i++) {
-		if (!from->held && !from->eof)
+		size_t had = from->splice->moved;
+		bool fresh = !from->held && !from->eof;
+
+		if (fresh)
 			rc = receive(from, !i && events, ends);
 		if (rc > 0)
 			rc = pass_on(from);
 		if (rc > 0 && from->eof)
 			rc = pass_end_on(from);
 		/* A small message is one, and no other comes at once. */
-		if (!ends && from->splice->moved - had < SMALL_BYTES)
+		if (fresh && !ends && from->splice->moved - had < SMALL_BYTES)
 			break;
 	}
 	if (!from->held)

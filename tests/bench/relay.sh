@@ -7,12 +7,14 @@
 # (TCP and UDP; that one is in the machine's own network, which gets a veth pair to 198.51.100.2 meanwhile).
 # Then what netd holds: 10 000 connections, or as many as it says that its descriptors allow; how many a second it
 # takes at most; and what is left of 1000 a second for RATE_SECONDS (60).
-# ROUNDS and SECONDS_EACH: see network.py.  BENCH_PARTS (speed capacity), METRICS (of speed): what to measure.
+# ROUNDS and SECONDS_EACH: see network.py.  BENCH_PARTS (speed capacity), METRICS (of speed), OTHERS (slirp4netns pasta):
+# what to measure.
 . "$(dirname "$0")/../integration/lib.sh"
 [ "$(id -u)" = 0 ] || { echo "relay: network namespaces for host and peer need root" >&2; exit 0; }
 command -v iperf3 >/dev/null || { echo "relay: iperf3 is not installed" >&2; exit 0; }
 . "$top/tests/lib/relay_net.sh"
 at_exit relay_down
+OTHERS=${OTHERS-slirp4netns pasta}
 : "${RATE_SECONDS:=60}" "${BENCH_PARTS:=speed capacity}" "${METRICS:=out in out8 in8 udp connections request}"
 ulimit -n "$(ulimit -Hn)"
 cp "$top/tests/bench/relay.py" "$top/tests/lib/relay_load.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*.py
@@ -28,13 +30,13 @@ network() { echo "$1 $2 198.51.100.2 5201 $3" >>"$TEST_TMP/networks"; } # NAME P
 
 # What programs of others need: a user and network namespace, its pid in $other_pid.
 other() { # NAME
-	in_host unshare -Urn sh -c 'ip link set lo up; echo $$ >"$1"; exec sleep 1000' sh "$exec_root/$1" &
-	until_true test -s "$exec_root/$1" && other_pid=$(cat "$exec_root/$1")
+	in_host unshare -Urn sh -c 'ip link set lo up; echo $$ >"$1"; exec sleep 1000' sh "$exec_root/$1" >/dev/null 2>&1 &
+	until_true test -s "$exec_root/$1" && other_pid=$(cat "$exec_root/$1") && at_exit "kill $other_pid"
 }
 in_other() { in_host nsenter --preserve-credentials -U -n -t "$other_pid" "$@"; }
-slirp_up() {
+slirp4netns_up() {
 	other slirp || return 1
-	in_host slirp4netns --configure --mtu=65520 --disable-host-loopback "$other_pid" tap0 >/dev/null 2>&1 &
+	in_host slirp4netns --configure --mtu=65520 --disable-host-loopback "$other_pid" tap0 >"$TEST_TMP/slirp4netns.log" 2>&1 &
 	until_true in_other sh -c 'ip link show tap0 | grep -q UP' || return 1
 	network slirp4netns "$(pgrep -nf "slirp4netns.* $other_pid tap0")" "$host nsenter --preserve-credentials -U -n -t $other_pid"
 }
@@ -73,8 +75,10 @@ speed() {
 	# be the host's loopback).
 	tun=$(stat -c %a /dev/net/tun 2>/dev/null) && at_exit 'chmod $tun /dev/net/tun' && chmod 666 /dev/net/tun
 	ip -n "$relay_host" route add default via 198.51.100.2
-	command -v slirp4netns >/dev/null && { slirp_up || echo "relay: slirp4netns does not start" >&2; }
-	command -v pasta >/dev/null && { pasta_up || { echo "relay: pasta does not start:"; cat "$TEST_TMP/pasta.log"; } >&2; }
+	for other in $OTHERS; do
+		command -v "$other" >/dev/null || continue
+		"${other}_up" || { echo "relay: $other does not start:"; cat "$TEST_TMP/$other.log"; } >&2
+	done
 	[ -z "${PEER_SOCKET:-}" ] || docker_up || echo "relay: no container in the real engine" >&2
 
 	echo "the way out, beside the plain veth pair and other programs"
