@@ -61,7 +61,12 @@ def tree(root):
     return out
 
 
+lines = []  # the same for programs: name value unit peer peer_value ratio goal
+
+
 def row(what, ours, theirs=None, unit="ms", goal=""):
+    lines.append(" ".join([what.strip().replace(" ", "_"), f"{ours:.1f}", unit] + (
+        ["docker", f"{theirs:.1f}", f"{theirs / ours:.2f}x"] if theirs else ["-"] * 3) + [goal.replace(" ", "_") or "-"]))
     ratio = f"{theirs / ours:8.1f}x" if theirs else " " * 9
     print(f"{what:58} {ours:9.1f} {unit:3} {f'{theirs:9.1f}' if theirs else '        -'} {ratio}  {goal}")
 
@@ -91,3 +96,5 @@ after = tree(supervisor)
 row(f"each of {count} running containers adds, PSS", (sum(map(rollup, after)) - base) / count, unit="kB",
     goal="<= 400 kB")
 took([coracle, "docker", "rm", "-f"] + names, sock)
+print()
+print("\n".join(lines))

@@ -35,7 +35,9 @@ for _ in range(10):
     times.append((time.perf_counter() - start) * 1000)
     p.terminate()
     p.wait()
-print(f"{'engine from exec to the first answered ping':58} {statistics.median(times):9.1f} ms {'':21}goal <= 100 ms")
+took = statistics.median(times)
+print(f"{'engine from exec to the first answered ping':58} {took:9.1f} ms {'':21}goal <= 100 ms")
+print(f"engine_from_exec_to_the_first_answered_ping {took:.1f} ms - - - <=_100_ms")
 PY
 chmod 755 "$TEST_TMP/bin/first.py"
 as_user python3 "$TEST_TMP/bin/first.py" "$coracle" "$xdg/docker.sock"
