@@ -382,7 +382,7 @@ int dockerd_rootless_main(int argc, char **argv)
 	static const char *const setup[] = {"check", "install", "uninstall", NULL};
 	struct supervisor s = {
 		.data_lock = -1, .exec_lock = -1, .signals = -1, .memory = -1, .control = -1,
-		.way.driver = DRIVER_INIT, .state.lock = -1};
+		.way.driver = DRIVER_INIT, .state = {-1, -1, NULL, NULL}};
 	struct err e = ERR_INIT;
 	bool answered = false;
 

@@ -30,7 +30,7 @@ int preflight_lock(const char *what, const char *path, mode_t mode, struct err *
 
 /* --- state.c --- */
 struct state_dir {
-	int lock; /* the directory, locked; -1: another engine has it */
+	int dir, lock; /* -1: another one has it */
 	char *path, *netns;
 };
 

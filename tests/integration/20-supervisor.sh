@@ -173,7 +173,9 @@ check_has "... and the network of the bridges" docker0 as_user sh -c 'd=$XDG_RUN
 	nsenter --net=$d/netns cat /proc/net/dev'
 stated() { as_user env DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR="$1" timeout 60 "$coracle" dockerd-rootless --data-root "$test_home/second" \
 	--exec-root "$test_home/exec2" --pidfile "$test_home/pid2" -H "unix://$test_home/second.sock"; }
-check_has "one that is in use, asked for by name" "the state directory $xdg/dockerd-rootless is in use: process with PID $engine_pid is still running" stated "$xdg/dockerd-rootless"
+check_has "one that is in use, asked for by name" "failed to lock $xdg/dockerd-rootless/lock, another RootlessKit is running with the same state directory?" stated "$xdg/dockerd-rootless"
+check_out "... by which the first is unharmed" "$(engine)" cat "$xdg/dockerd-rootless/child_pid"
+check_has "rootlesskit is refused there, too" "another RootlessKit is running with the same state directory?" as_user "$coracle" rootlesskit --state-dir "$xdg/dockerd-rootless" true
 check_has "one that is no absolute path" 'DOCKERD_ROOTLESS_ROOTLESSKIT_STATE_DIR: "state" is not an absolute path' stated state
 check_has "one that cannot be made" "making the state directory" stated /proc/state
 
