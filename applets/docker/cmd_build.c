@@ -13,6 +13,7 @@
 #include "credentials.h"
 #include "image_ref.h"
 #include "progress.h"
+#include "proxy.h"
 #include "run_spec.h"
 #include "units.h"
 
@@ -292,6 +293,7 @@ static int build(struct docker *d, int argc, char **argv)
 	context = build_context_open(argv[0], o.file, o.compress, o.quiet ? NULL : stdout, &e);
 	if (!context)
 		return fail(&e);
+	proxy_add(d, &o.build_arg);
 	build_target(context, &to);
 	answer = call_open(d, &(struct call){.method = "POST", .target = to.p, .content_type = "application/x-tar",
 		.body_fd = context->fd, .broken = &context->failed, .auths = auths}, true, &e);

@@ -14,6 +14,7 @@
  *   where to find help behind.
  */
 #include "call.h"
+#include "proxy.h"
 #include "image_ref.h"
 #include "run_flags.h"
 #include "run_spec.h"
@@ -159,7 +160,7 @@ static int check_pull(struct err *e)
 		"invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", o.pull);
 }
 
-static json_t *make_body(struct flag *flags, int argc, char **argv, struct run_streams *streams,
+static json_t *make_body(const struct docker *d, struct flag *flags, int argc, char **argv, struct run_streams *streams,
 	struct err *e)
 {
 	if (o.use_api_socket) {
@@ -172,6 +173,7 @@ static json_t *make_body(struct flag *flags, int argc, char **argv, struct run_s
 			err_kind(e, ERR_NOT_SUPPORTED, "content trust is not part of this client; pull by digest: IMAGE@sha256:…");
 		return NULL;
 	}
+	proxy_add(d, &o.env);
 	return run_spec(&o, flags, argc, argv, streams, e);
 }
 
@@ -203,7 +205,7 @@ static int run_create(struct docker *d, int argc, char **argv)
 
 	if (foreign_option(create_flags))
 		return 1;
-	body = make_body(create_flags, argc, argv, &streams, &e);
+	body = make_body(d, create_flags, argc, argv, &streams, &e);
 	if (!body)
 		return fail_with_help(&e, "create", EXIT_USAGE);
 	if (parse_image(argv[0], &ref, &e))
@@ -312,7 +314,7 @@ static int run_run(struct docker *d, int argc, char **argv)
 
 	if (foreign_option(run_flags))
 		return 1;
-	body = make_body(run_flags, argc, argv, &streams, &e);
+	body = make_body(d, run_flags, argc, argv, &streams, &e);
 	if (!body)
 		return fail_with_help(&e, "run", EXIT_USAGE);
 	if (o.detach && o.attach.n) {

@@ -33,6 +33,7 @@ check_has "bash: subcommands" network offers docker net
 check_has "bash: their options" --network-alias offers docker run --netw
 check_has "bash: of a subcommand's command" --subnet offers docker network create --sub
 check_has "bash: through the program's own name" --data-root offers coracle dockerd-rootless --data
+check_has "bash: of build" --iidfile offers docker build --ii
 check_out "bash: an option of another command is not offered" "" offers docker ps --entryp
 check "bash: completion is found by a command's name" test -e "$share/bash-completion/completions/dockerd-rootless"
 check_has "zsh has them, too" "network create" grep '"docker network create")' "$share/zsh/site-functions/_coracle"

@@ -86,6 +86,13 @@ half_closed() { printf 'one\ntwo\n' | o run --rm -i --network none bb sh -c 'wc 
 check_out "the end of input is passed on, output goes on" "2${nl}after" half_closed
 check_out "variables" "b from-us" as_user env OURS=from-us "$ours" run --rm --network none -e A=b -e OURS bb sh -c 'echo $A $OURS'
 
+as_user mkdir -p "$test_home/.docker"
+echo '{"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "here"}}}' >"$test_home/.docker/config.json"
+proxies() { "$@" run --rm --network none -e no_proxy=mine bb env | grep -i _proxy | sort; }
+check_out "the proxies of config.json" "HTTP_PROXY=http://p:1${nl}NO_PROXY=here${nl}http_proxy=http://p:1${nl}no_proxy=mine" proxies o
+check_out "as the stock client has them" "$(proxies o)" proxies docker
+rm -r "$test_home/.docker"
+
 # A signal reaches the container's process, and its exit code comes back.
 proxied() {
 	local pid status

@@ -165,7 +165,7 @@ with tempfile.TemporaryDirectory(prefix="build-contexts") as tmp:
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         tar.add(root, ".")
     with open(home + "/.docker/config.json", "w") as f:
-        json.dump({"auths": {"example.org:5000": {"auth": "dTpw"}}}, f)
+        json.dump({"auths": {"example.org:5000": {"auth": "dTpw"}}, "proxies": {"default": {"httpsProxy": "http://p:1"}}}, f)
     for name, args, stdin in (
         ("options", ["-t", "a/b:c", "-t", "d", "--build-arg", "A=b=c", "--build-arg", "PASSED", "--build-arg", "UNSET", "--label", "l=m",
                      "--label", "n", "--target", "x", "--network", "none", "--no-cache", "--pull", "--force-rm", "--cache-from", "i,j",
