@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * applets/docker/cmd_context.c - docker context create, ls, rm, show, use
+ * applets/docker/cmd_context.c - docker context create, update, ls, rm, show, use
  *
  * None of them asks an engine: they must work when the current context leads nowhere.
  */
@@ -120,6 +120,42 @@ static int create(struct docker *d, int argc, char **argv)
 		return fail(&e);
 	puts(argv[0]);
 	fprintf(stderr, "Successfully created context \"%s\"\n", argv[0]);
+	return 0;
+}
+
+/* --- update ------------------------------------------------------------------------------- */
+
+static struct flag update_flags[] = {
+	{"description", 0, FLAG_STRING, &cr.description, "Description of the context"},
+	{"docker", 0, FLAG_STRING, &cr.docker, "set the docker endpoint: host=URL,ca=FILE,cert=FILE,key=FILE,skip-tls-verify=BOOL",
+		"stringToString"},
+	FLAG_END,
+};
+
+static int update(struct docker *d, int argc, char **argv)
+{
+	cleanup_json json_t *docker = json_object(), *meta = NULL;
+	const char *from = NULL, *whatever = "";
+	struct context_tls tls = {0};
+	struct err e = ERR_INIT;
+
+	(void)argc;
+	if (context_check_name(argv[0], &e) || !(meta = context_load(d->config_dir, argv[0], &e)))
+		return fail(&e);
+	if (cr.description)
+		json_set_str(json_obj(meta, "Metadata"), "Description", cr.description);
+	if (cr.docker && (parse_docker(cr.docker, docker, &tls, &from, &e) ||
+		(from && copy_from(d, from, docker, &tls, &whatever, &e))))
+		return fail(&e);
+	if (cr.docker) {
+		if (!json_object_get(docker, "SkipTLSVerify"))
+			json_set_bool(docker, "SkipTLSVerify", false);
+		json_object_set(json_obj(meta, "Endpoints"), "docker", docker);
+	}
+	if (context_save(d->config_dir, argv[0], meta, cr.docker ? &tls : NULL, &e))
+		return fail(&e);
+	puts(argv[0]);
+	fprintf(stderr, "Successfully updated context \"%s\"\n", argv[0]);
 	return 0;
 }
 
@@ -274,6 +310,8 @@ static struct command cmd_create = {"[OPTIONS] CONTEXT", "Create a context",
 	"Example:\n  docker context create my-context --description \"some description\" \\\n"
 	"    --docker \"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\"\n",
 	create_flags, 1, 1, false, create};
+static struct command cmd_update = {"[OPTIONS] CONTEXT", "Update a context",
+	"Example:\n  docker context update my-context --docker host=ssh://user@host\n", update_flags, 1, 1, false, update};
 static struct command cmd_ls = {"[OPTIONS]", "List contexts", NULL, ls_flags, 0, 0, false, list};
 static struct command cmd_rm = {"CONTEXT [CONTEXT...]", "Remove one or more contexts", NULL, rm_flags, 1, -1, false, rm};
 static struct command cmd_show = {"", "Print the name of the current context", NULL, NULL, 0, 0, false, show};
@@ -284,6 +322,7 @@ const struct entry entries_context[] = {
 	{"context", "ls", "list", &cmd_ls},
 	{"context", "rm", "remove", &cmd_rm},
 	{"context", "show", NULL, &cmd_show},
+	{"context", "update", NULL, &cmd_update},
 	{"context", "use", NULL, &cmd_use},
 	{0},
 };

@@ -104,7 +104,7 @@ json_t *context_list(const char *config_dir)
 
 #define NAME_RULE "^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$"
 
-static int check_name(const char *name, struct err *e)
+int context_check_name(const char *name, struct err *e)
 {
 	static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	size_t n = strlen(name);
@@ -118,10 +118,18 @@ static int check_name(const char *name, struct err *e)
 		name, NAME_RULE);
 }
 
-static int keep_pem(const char *dir, const char *as, const char *from, struct err *e)
+int context_keep_key(const char *config_dir, const char *name, const char *file, struct span text, struct err *e)
 {
-	cleanup_free char *path = xasprintf("%s/docker/%s", dir, as);
-	cleanup_free char *parent = xasprintf("%s/docker", dir);
+	cleanup_free char *dir = context_tls_dir(config_dir, name);
+	cleanup_free char *path = xasprintf("%s/docker/%s", dir, file), *parent = xasprintf("%s/docker", dir);
+
+	if (fs_mkdir_p_at(AT_FDCWD, parent, 0700, e))
+		return -1;
+	return file_write_at(AT_FDCWD, path, text.p, text.n, 0600, FILE_SYNC, e);
+}
+
+static int keep_pem(const char *config_dir, const char *name, const char *as, const char *from, struct err *e)
+{
 	cleanup_buf struct buf text = BUF_INIT;
 	struct err why = ERR_INIT;
 
@@ -133,29 +141,40 @@ static int keep_pem(const char *dir, const char *as, const char *from, struct er
 		return err_kind(e, ERR_INVALID, "unable to create docker endpoint config: open %s: %c%s", from,
 			tolower((unsigned char)*reason), reason + 1);
 	}
-	if (fs_mkdir_p_at(AT_FDCWD, parent, 0700, e))
-		return -1;
-	return file_write_at(AT_FDCWD, path, text.p, text.n, 0600, FILE_SYNC, e);
+	return context_keep_key(config_dir, name, as, (struct span){text.p, text.n}, e);
 }
 
 static int keep_keys(const char *config_dir, const char *name, const struct context_tls *tls, struct err *e)
 {
 	cleanup_free char *dir = context_tls_dir(config_dir, name);
 
-	if (!keep_pem(dir, "ca.pem", tls->ca, e) && !keep_pem(dir, "cert.pem", tls->cert, e) &&
-		!keep_pem(dir, "key.pem", tls->key, e))
+	if (!keep_pem(config_dir, name, "ca.pem", tls->ca, e) && !keep_pem(config_dir, name, "cert.pem", tls->cert, e) &&
+		!keep_pem(config_dir, name, "key.pem", tls->key, e))
 		return 0;
 	fs_remove_tree_at(AT_FDCWD, dir, NULL);
 	return -1;
 }
 
+int context_save(const char *config_dir, const char *name, const json_t *meta, const struct context_tls *tls,
+	struct err *e)
+{
+	cleanup_free char *dir = context_meta_dir(config_dir, name), *keys = context_tls_dir(config_dir, name);
+	cleanup_free char *path = meta_path(config_dir, name);
+	cleanup_buf struct buf text = BUF_INIT;
+
+	if (tls && (fs_remove_tree_at(AT_FDCWD, keys, e) || keep_keys(config_dir, name, tls, e)))
+		return -1;
+	if (fs_mkdir_p_at(AT_FDCWD, dir, 0755, e))
+		return -1;
+	json_print(meta, false, &text);
+	return file_write_at(AT_FDCWD, path, text.p, text.n, 0644, FILE_SYNC, e);
+}
+
 int context_create(const char *config_dir, const char *name, const char *description, const json_t *docker,
 	const struct context_tls *tls, struct err *e)
 {
-	cleanup_free char *dir = context_meta_dir(config_dir, name);
 	cleanup_free char *path = meta_path(config_dir, name);
 	cleanup_json json_t *meta = json_object();
-	cleanup_buf struct buf text = BUF_INIT;
 	json_t *about = json_object(), *endpoints = json_object();
 
 	json_set_str(meta, "Name", name);
@@ -165,14 +184,11 @@ int context_create(const char *config_dir, const char *name, const char *descrip
 		json_set_str(about, "Description", description);
 	if (docker)
 		json_set_new(endpoints, "docker", json_deep_copy(docker));
-	if (check_name(name, e))
+	if (context_check_name(name, e))
 		return -1;
 	if (fs_exists_at(AT_FDCWD, path))
 		return err_kind(e, ERR_CONFLICT, "context \"%s\" already exists", name);
-	if ((tls && keep_keys(config_dir, name, tls, e)) || fs_mkdir_p_at(AT_FDCWD, dir, 0755, e))
-		return -1;
-	json_print(meta, false, &text);
-	return file_write_at(AT_FDCWD, path, text.p, text.n, 0644, FILE_SYNC, e);
+	return context_save(config_dir, name, meta, tls, e);
 }
 
 int context_remove(const char *config_dir, const char *name, struct err *e)

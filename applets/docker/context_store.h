@@ -36,6 +36,13 @@ char *context_meta_dir(const char *config_dir, const char *name);
  */
 int context_create(const char *config_dir, const char *name, const char *description, const json_t *docker,
 	const struct context_tls *tls, struct err *e);
+/* May a context have this name? 0, or -1 with @e. */
+int context_check_name(const char *name, struct err *e);
+/* Write its meta.json, and (unless @tls is NULL) @tls instead of the keys it has. 0, or -1 with @e. */
+int context_save(const char *config_dir, const char *name, const json_t *meta, const struct context_tls *tls,
+	struct err *e);
+/* Keep @text as its @file ("ca.pem", …). 0, or -1 with @e. */
+int context_keep_key(const char *config_dir, const char *name, const char *file, struct span text, struct err *e);
 /* Forget it, keys first.  What is not there is an error. */
 int context_remove(const char *config_dir, const char *name, struct err *e);
 /* Make it the current one; "default" takes the setting out.  All else in config.json stays. */

@@ -29,7 +29,7 @@ static const struct entry *const tables[] = {
 	entries_run, entries_attach, entries_update, entries_ps, entries_stats, entries_logs, entries_containers, entries_images,
 	entries_transfer, entries_cp, entries_changes, entries_registry, entries_volumes, entries_networks,
 	entries_network_create,
-	entries_build, entries_space, entries_inspect, entries_system, entries_context, entries_dial,
+	entries_build, entries_space, entries_inspect, entries_system, entries_context, entries_context_file, entries_dial,
 };
 
 static const struct group {
@@ -49,8 +49,7 @@ static const struct group {
 /* Commands of the stock client that are not here; "group name", or a whole group. */
 static const char *const absent[] = {
 	"checkpoint", "config", "manifest", "node", "plugin",
-	"secret", "service", "stack", "swarm", "trust", "context export",
-	"context import", "context update", "volume update", NULL,
+	"secret", "service", "stack", "swarm", "trust", "volume update", NULL,
 };
 
 static struct {

@@ -53,7 +53,7 @@ struct entry {
 };
 
 /* Each cmd_*.c has a table, ended by an entry with a NULL name. */
-extern const struct entry entries_build[], entries_space[], entries_run[], entries_attach[], entries_update[], entries_logs[], entries_containers[], entries_ps[], entries_stats[], entries_images[],
+extern const struct entry entries_build[], entries_context_file[], entries_space[], entries_run[], entries_attach[], entries_update[], entries_logs[], entries_containers[], entries_ps[], entries_stats[], entries_images[],
 	entries_transfer[], entries_cp[], entries_changes[], entries_registry[],
 	entries_volumes[], entries_networks[], entries_network_create[], entries_inspect[], entries_system[], entries_context[],
 	entries_dial[];

@@ -241,6 +241,21 @@ both context inspect
 both context inspect first copy
 both context inspect nope
 both context inspect -f '{{.Name}} {{.Endpoints.docker.Host}} {{json .TLSMaterial}}' secure
+both context update first --description "The first, again"
+both context update first --docker host=unix:///run/other.sock
+both context update secure --docker "host=tcp://h:2377,ca=$pem/c.pem"
+both context update nope --description x
+both context update 'a b' --description x
+both context export nope -
+both context import first /nonexistent
+both context import other /nonexistent
+# Each takes what the other wrote.
+check_has "export" "Written file" as_user "$docker_cli" --config "$test_home/one" context export copy "$test_home/theirs"
+check_has "export, ours" "Written file" as_user "$bin/docker" --config "$test_home/two" context export copy "$test_home/ours"
+check_has "export does not overwrite" "file exists" as_user "$bin/docker" --config "$test_home/two" context export copy "$test_home/ours"
+check_out "import" "moved"$'\n''Successfully imported context "moved"' as_user "$docker_cli" --config "$test_home/one" context import moved "$test_home/ours"
+check_out "import, ours" "moved"$'\n''Successfully imported context "moved"' as_user "$bin/docker" --config "$test_home/two" context import moved "$test_home/theirs"
+check_has "import of what is none" "importing a context" as_user sh -c 'head -c 2000 /dev/urandom | "$0" --config "$1" context import bad -' "$bin/docker" "$test_home/two"
 both context rm secure
 both context rm nope
 both context rm default
