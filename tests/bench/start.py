@@ -80,12 +80,12 @@ m = medians(commands)
 over = m["run"] - m["version"]
 row("stock docker version", m["version"], m.get("peer version"))
 row("stock docker run --rm --network none busybox true", m["run"], m.get("peer run"))
-row("  over docker version", over, peer and m["peer run"] - m["peer version"], goal="<= 25 ms")
+row("the same, over docker version", over, peer and m["peer run"] - m["peer version"], goal="<= 25 ms")
 row("our docker run, in all", m["our run"], m.get("peer run"), goal="<= 20 ms")
 
 idle = tree(supervisor)
 row("supervisor + engine idle, PSS", sum(map(rollup, idle)), unit="kB", goal="<= 6144 kB RSS")
-row("  the same, private", sum(rollup(p, "Private_Dirty") + rollup(p, "Private_Clean") for p in idle), unit="kB")
+row("supervisor + engine idle, private", sum(rollup(p, "Private_Dirty") + rollup(p, "Private_Clean") for p in idle), unit="kB")
 before = set(tree(supervisor))
 base = sum(map(rollup, before))
 count = 20

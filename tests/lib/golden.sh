@@ -10,7 +10,26 @@ golden_needed() {
 	[ -e "$GOLDEN/$2" ] || { not_ok "$1" "$GOLDEN has no $2"; return 1; }
 }
 registry_answers() { [ "$(curl -s -o /dev/null -m 5 -w '%{http_code}' "http://$registry:$1/v2/")" != 000 ]; }
-golden_registries() { registry_answers 5000 && registry_answers 5001; }
+# The two registries: those that are there, or new ones at that address, which is ours for the time.
+golden_registries() {
+	local port conf
+	registry_answers 5000 && registry_answers 5001 && return
+	[ "$(id -u)" = 0 ] && command -v docker-registry >/dev/null && ! ip route get "$registry" 2>/dev/null | grep -q "src ${registry%.*}." &&
+		ip addr add "$registry/32" dev lo || return 1
+	at_exit "ip addr del $registry/32 dev lo"
+	# golden, secret
+	echo 'golden:$2b$05$Gy6p4fmLoQtH7LfT9B/oEOPfprjh3h2W9G74JC8YXVhfB2ORA9WYG' >"$TEST_TMP/htpasswd"
+	for port in 5000 5001; do
+		conf=$TEST_TMP/registry-$port.yml
+		printf '%s\n' 'version: 0.1' 'log: {level: error, accesslog: {disabled: true}}' \
+			"storage: {filesystem: {rootdirectory: $TEST_TMP/registry-$port}, delete: {enabled: true}}" \
+			"http: {addr: \"$registry:$port\"}" >"$conf"
+		[ $port = 5000 ] || echo "auth: {htpasswd: {realm: golden, path: $TEST_TMP/htpasswd}}" >>"$conf"
+		OTEL_TRACES_EXPORTER=none docker-registry serve "$conf" >"$TEST_TMP/registry-$port.log" 2>&1 </dev/null &
+		at_exit "kill $! 2>/dev/null"
+		until_true registry_answers "$port" || return 1
+	done
+}
 
 # The root directory they were made with, made again of Debian sid's busybox; prints the archive's path.
 . "$top/tests/lib/debian.sh"
