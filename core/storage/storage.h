@@ -6,6 +6,7 @@
  *	<driver>/layers/…	one directory a layer, found by chain id; appears by one rename
  *	<driver>/claims		no content: each byte's lock is a layer that somebody is making
  *	<driver>/rootfs/<id>/	what a container has written (upperdir, workdir, or a whole copy)
+ *	partial/		blobs that are being downloaded (partial.h), for the next process if this one dies
  *	tmp/			drafts; whatever is in there at engine start is removed
  * A driver's directory is its own: switching drivers leaves the other one's data untouched.
  *
@@ -56,9 +57,6 @@ void store_close(struct store *s);
 /* Remove the drafts of a process that has ended, by its prefix; waits for what it had unpacking to be
  * dead too. */
 void store_discard_drafts(const struct store *s, const char *prefix);
-/* Remove what a crash left in tmp/.  Only while no other process uses this data-root: at the start of
- * the engine, before it starts a worker. */
-int store_clean(struct store *s, struct err *e);
 const char *store_driver_name(const struct store *s);
 /* Where an empty file lies as containers have it at @name ("etc/hosts"): see init_layer.c.  To free(). */
 char *store_init_file(const struct store *s, const char *name);

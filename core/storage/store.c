@@ -8,8 +8,7 @@
  *   or where the user names one, is there a choice; then drivers[] are tried in order.
  *
  *   Everything is made as a draft in tmp/ and moved to its place; what goes away is moved there
- *   first.  So a crash leaves only tmp/ to be cleaned, which store_clean() does when no other
- *   process of this data-root lives.
+ *   first.  So a crash leaves only tmp/ to be cleaned, which the engine does when it starts.
  */
 #include "storage/driver.h"
 #include "base/fs.h"
@@ -142,16 +141,6 @@ static void spread_drafts(const struct store *s)
 		return;
 	flags |= FS_TOPDIR_FL;
 	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
-}
-
-int store_clean(struct store *s, struct err *e)
-{
-	if (fs_remove_tree_at(s->datafd, "tmp", e))
-		return -1;
-	if (mkdirat(s->datafd, "tmp", 0700))
-		return err_set(e, errno, "making %s/tmp", s->root);
-	spread_drafts(s);
-	return 0;
 }
 
 /* --- choosing --- */
