@@ -367,6 +367,7 @@ int forward_add(struct kit_port *p, int control, struct err *e)
 		return -1;
 	}
 	splice_pool_init(&f->pool, &f->loop);
+	f->pool.shared = true; /* with the child, until it has closed what it sent us */
 	if (is_udp(p)) {
 		f->flows = xcalloc(FLOWS_MAX, sizeof(*f->flows));
 		for (i = 0; i < FLOWS_MAX; i++)

@@ -43,6 +43,7 @@ void splice_pool_init(struct splice_pool *p, struct loop *l)
 {
 	p->loop = l;
 	p->n = 0;
+	p->shared = false;
 }
 
 static void pipe_close(int pipe[2])
@@ -112,6 +113,8 @@ static void end_close(struct splice_end *e, bool reset)
 {
 	if (reset)
 		end_with_reset(e->w.fd);
+	if (e->splice->pool->shared)
+		loop_remove(e->splice->pool->loop, &e->w);
 	loop_close(e->splice->pool->loop, &e->w);
 	if (e->held)
 		pipe_close(e->pipe);

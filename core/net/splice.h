@@ -26,6 +26,7 @@ struct splice_pool {
 	struct loop *loop;
 	int pipes[SPLICE_IDLE_PIPES][2];
 	size_t n;
+	bool shared; /* the sockets may have duplicates in other processes, if only for a moment (loop_close()) */
 };
 
 struct splice;
