@@ -280,8 +280,8 @@ static int load_config(struct config *c, bool again, struct err *e)
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_json json_t *j = NULL;
 
-	/* The descriptor is shared with the engines before and after us. */
-	if (lseek(ROLE_CONFIG, 0, SEEK_SET) < 0 || fd_read_all(ROLE_CONFIG, 16 << 20, &text, e))
+	/* The descriptor is shared with the engines before and after us, and with who speaks TLS beside us. */
+	if (fd_read_shared(ROLE_CONFIG, 16 << 20, &text, e))
 		return -1;
 	j = json_parse(text.p, text.n, e);
 	if (!j || config_from_json(c, j, e))

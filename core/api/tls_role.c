@@ -183,8 +183,8 @@ static int load(struct err *e)
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_json json_t *j = NULL;
 
-	/* The descriptor is shared with the engines. */
-	if (lseek(TLS_ROLE_CONFIG, 0, SEEK_SET) < 0 || fd_read_all(TLS_ROLE_CONFIG, 16 << 20, &text, e))
+	/* The descriptor is shared with the engine, which reads it at the same time. */
+	if (fd_read_shared(TLS_ROLE_CONFIG, 16 << 20, &text, e))
 		return -1;
 	j = json_parse(text.p, text.n, e);
 	if (!j)

@@ -116,25 +116,38 @@ int fd_copy(int in, int out, int64_t max, int64_t *copied)
 
 /* --- whole files --- */
 
-int fd_read_all(int fd, size_t max, struct buf *out, struct err *e)
+/* @at: from there on, the descriptor's own place left alone; -1: from its place. */
+static int read_all(int fd, off_t at, size_t max, struct buf *out, struct err *e)
 {
 	ssize_t got;
 
 	for (;;) {
 		if (out->cap < out->n + 512) /* the end of a small file is found without growing */
 			buf_room(out, 4096);
-		got = read(fd, out->p + out->n, out->cap - out->n - 1);
+		got = at < 0 ? read(fd, out->p + out->n, out->cap - out->n - 1) :
+			       pread(fd, out->p + out->n, out->cap - out->n - 1, at);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return err_set(e, errno, "reading");
 		out->n += (size_t)got;
 		out->p[out->n] = 0;
+		at += at < 0 ? 0 : got;
 		if (!got)
 			return 0;
 		if (out->n > max)
 			return err_set(e, EFBIG, "reading more than %zu bytes", max);
 	}
+}
+
+int fd_read_all(int fd, size_t max, struct buf *out, struct err *e)
+{
+	return read_all(fd, -1, max, out, e);
+}
+
+int fd_read_shared(int fd, size_t max, struct buf *out, struct err *e)
+{
+	return read_all(fd, 0, max, out, e);
 }
 
 int file_read_at(int dirfd, const char *path, size_t max, struct buf *out, struct err *e)

@@ -33,6 +33,8 @@ int fd_copy(int in, int out, int64_t max, int64_t *copied); /* until EOF or @max
 /* Read all of a file, at most @max bytes (EFBIG beyond).  The caller releases @out. */
 int file_read_at(int dirfd, const char *path, size_t max, struct buf *out, struct err *e);
 int fd_read_all(int fd, size_t max, struct buf *out, struct err *e);
+/* All of a file from its start, wherever the descriptor stands: processes that share one may do it at once. */
+int fd_read_shared(int fd, size_t max, struct buf *out, struct err *e);
 enum { FILE_SYNC = 1 }; /* fsync before the rename: survives a power cut, not only a crash */
 /* Write a file so that it is seen whole or not at all: temporary beside it, rename. */
 int file_write_at(int dirfd, const char *path, const void *p, size_t n, mode_t mode, int flags,

@@ -67,6 +67,24 @@ TEST(write_replaces_whole_files_and_leaves_no_temporary)
 	CHECK_INT(count_entries(dir), 2); /* the temporary is gone after a failure, too */
 }
 
+/* A place in the file that others move does not matter. */
+TEST(read_shared)
+{
+	cleanup_close int dir = subdir("shared"), fd = -1;
+	cleanup_buf struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	put(dir, "f", "0123456789");
+	fd = openat(dir, "f", O_RDONLY | O_CLOEXEC);
+	CHECK(lseek(fd, 7, SEEK_SET) == 7);
+	CHECK_OK(e, fd_read_shared(fd, 1000, &b, &e));
+	CHECK_STR(b.p, "0123456789");
+	CHECK(lseek(fd, 0, SEEK_CUR) == 7);
+	buf_reset(&b);
+	CHECK_INT(fd_read_shared(fd, 5, &b, &e), -1);
+	CHECK_INT(e.code, EFBIG);
+}
+
 TEST(read_is_bounded)
 {
 	cleanup_close int dir = subdir("read");
