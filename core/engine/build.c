@@ -202,14 +202,21 @@ static int no_line(void *arg, const char *json, size_t n)
 	return 0;
 }
 
-static int pull(struct build *b, struct imgref *ref, struct err *e)
+struct image_client build_client(const struct build *b)
 {
-	const char *host = strcmp(ref->host, "docker.io") ? ref->host : "https://index.docker.io/v1/";
 	struct image_client client = *b->client;
 
 	client.feed = NULL;
 	if (b->o->quiet)
 		client.line = no_line;
+	return client;
+}
+
+static int pull(struct build *b, struct imgref *ref, struct err *e)
+{
+	const char *host = strcmp(ref->host, "docker.io") ? ref->host : "https://index.docker.io/v1/";
+	struct image_client client = build_client(b);
+
 	return engine_image_pull(b->en, ref, b->o->platform, json_obj(b->o->auths, host), &client, e);
 }
 

@@ -9,12 +9,14 @@
  *   container's files (archive.h); the engine only connects them.
  *
  *   With --from the source is another image: a container of it is made, what is asked for is read out
- *   of it into a context of its own, and the rest is the same.
+ *   of it into a context of its own, and the rest is the same.  So it is with what ADD fetches from a URL:
+ *   fetched each time, as what was there before says nothing of what is there now.
  */
 #include "engine/build_state.h"
 #include "base/fs.h"
 #include "base/sha256.h"
 #include "engine/context.h"
+#include "engine/images.h"
 #include "storage/tar.h"
 
 #include <errno.h>
@@ -22,6 +24,7 @@
 #include <unistd.h>
 
 #define LINKS_MAX 255 /* to follow to a directory */
+#define UNNAMED "__unnamed__" /* the file of a URL that ends in a slash, where it goes into a directory */
 
 struct copy {
 	struct build *b;
@@ -158,6 +161,12 @@ static char *fixed_part(struct build *b, struct container *c, const char *path)
 	return at;
 }
 
+static void keep_context(struct copy *cp, int context)
+{
+	cp->contexts = xreallocarray(cp->contexts, cp->n_contexts + 1, sizeof(int));
+	cp->contexts[cp->n_contexts++] = context;
+}
+
 /* Read one source out of @c. */
 static int from_container(struct copy *cp, struct container *c, const char *source, struct err *e)
 {
@@ -175,8 +184,7 @@ static int from_container(struct copy *cp, struct container *c, const char *sour
 		fd_close(&context);
 		return -1;
 	}
-	cp->contexts = xreallocarray(cp->contexts, cp->n_contexts + 1, sizeof(int));
-	cp->contexts[cp->n_contexts++] = context;
+	keep_context(cp, context);
 	while (wild && wild > source && wild[-1] != '/')
 		wild--;
 	pattern = wild ? xasprintf("%s%s%s", base, *base ? "/" : "", wild) : xstrdup(base);
@@ -207,6 +215,29 @@ static int from_image(struct copy *cp, const char *from, const json_t *sources, 
 			break;
 	build_container_done(cp->b, c, false);
 	return rc ? err_wrap(e, "%s failed", cp->name) : 0;
+}
+
+static int from_url(struct copy *cp, const char *url, struct err *e)
+{
+	const struct image_client client = build_client(cp->b);
+	cleanup_json json_t *patterns = json_pack("[s]", FETCH_MEMBER);
+	cleanup_free char *name = NULL;
+	int context = engine_fetch(cp->b->en, url, &client, &name, e);
+	size_t n = strlen(cp->dest);
+	json_t *matches;
+
+	if (context < 0)
+		return -1;
+	keep_context(cp, context);
+	build_say(cp->b, "\n");
+	if (!*name && n && cp->dest[n - 1] == '/')
+		return err_set(e, 0, "cannot determine filename for source %s", url);
+	matches = context_match(cp->b->en, context, NULL, patterns, false, e);
+	if (!matches)
+		return -1;
+	json_set_new(json_array_get(matches, 0), "name", json_text(*name ? name : UNNAMED));
+	add_found(cp, matches, context);
+	return 0;
 }
 
 /* --- what is asked for ------------------------------------------------------------------------------------ */
@@ -245,22 +276,38 @@ static bool is_url(const char *s)
 	return !strncmp(s, "http://", 7) || !strncmp(s, "https://", 8);
 }
 
+/* From the context and from URLs, in the order in which they are asked for. */
+static int from_here(struct copy *cp, const json_t *sources, struct err *e)
+{
+	cleanup_json json_t *files = json_array();
+	json_t *s;
+	size_t i;
+
+	json_array_foreach(sources, i, s) {
+		if (!cp->add || !is_url(json_string_value(s))) {
+			json_array_append(files, s);
+			continue;
+		}
+		if (json_array_size(files) && from_context(cp, files, e))
+			return -1;
+		json_array_clear(files);
+		if (from_url(cp, json_string_value(s), e))
+			return -1;
+	}
+	return json_array_size(files) ? from_context(cp, files, e) : 0;
+}
+
 static int find_sources(struct copy *cp, const struct dockerfile_line *line, const json_t *sources, struct err *e)
 {
 	const char *from = json_str(line->flags, "from", NULL);
 	cleanup_free char *expanded = NULL;
-	const json_t *s;
-	size_t i, n = strlen(cp->dest);
+	size_t n = strlen(cp->dest);
 
-	json_array_foreach(sources, i, s)
-		if (cp->add && is_url(json_string_value(s)))
-			return err_set(e, 0, "ADD failed: %s: this builder fetches nothing; let a RUN step fetch it, or COPY it",
-				json_string_value(s));
 	if (from) {
 		expanded = build_expand(cp->b, from, e);
 		if (!expanded || from_image(cp, expanded, sources, e))
 			return -1;
-	} else if (from_context(cp, sources, e)) {
+	} else if (from_here(cp, sources, e)) {
 		return err_wrap(e, "%s failed", cp->name);
 	}
 	if (!json_array_size(cp->found))

@@ -49,6 +49,8 @@ char *build_expand(const struct build *b, const char *word, struct err *e);
 /* The image's shell, or /bin/sh -c. New array. */
 json_t *build_shell(const struct build *b);
 
+/* Who is told what workers do. */
+struct image_client build_client(const struct build *b);
 /* An image by name, pulled if it is not there or asked for; @what for the message. */
 int build_find_image(struct build *b, const char *name, bool pull, char id[DIGEST_MAX], struct err *e);
 /* A stage by name or number, or an image. */

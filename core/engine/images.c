@@ -407,6 +407,25 @@ int engine_image_import(struct engine *en, const struct image_import *what, cons
 	return 0;
 }
 
+int engine_fetch(struct engine *en, const char *url, const struct image_client *client, char **name, struct err *e)
+{
+	cleanup_json json_t *request = json_object(), *done = NULL;
+	cleanup_close int file = openat(en->datafd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct worker_job job = {.request = request, .store = &en->store, .input = file, .cancel = client->cancel,
+		.progress = client->line, .arg = client->arg};
+
+	if (file < 0)
+		return err_set(e, errno, "making a file for what is fetched");
+	json_set_str(request, "op", "fetch");
+	json_set_new(request, "url", json_text(url));
+	json_set_new(request, "config", registry_settings(en));
+	done = worker_run(&job, e);
+	if (!done)
+		return -1;
+	*name = xstrdup(json_str(done, "name", ""));
+	return fd_steal(&file);
+}
+
 /* --- save ------------------------------------------------------------------------------------------- */
 
 #define SAVE_PIPE (1 << 20) /* bytes; what an unprivileged process may ask for by default */

@@ -30,6 +30,10 @@ int engine_image_push(struct engine *en, const struct imgref *ref, const json_t 
 int engine_image_load(struct engine *en, const char *platform, bool quiet, const struct image_client *client,
 	struct err *e);
 
+/* An archive of what @url has, under FETCH_MEMBER, in an unnamed file; -1 with @e.  *name gets its file name ("":
+ * nobody knows), to free(). */
+int engine_fetch(struct engine *en, const char *url, const struct image_client *client, char **name, struct err *e);
+
 struct image_import {
 	const struct imgref *ref; /* or NULL: no name */
 	const char *platform, *message;

@@ -184,6 +184,8 @@ extern char **(*image_builtin_names)(void);
  *  {"op":"load", "quiet":bool, "platform":…}	input: the archive (docker-archive or OCI layout, gzip or plain)
  *  {"op":"import", "config":{…}, "message":"…", "platform":…, "ref":…, "version":…}	input: a root filesystem tar, or
  *	{…, "url":"https://…", "registry":{as "config" elsewhere}}
+ *  {"op":"fetch", "url":"https://…", "config":…}	input: an empty file, which becomes an archive of what the URL has,
+ *	under FETCH_MEMBER; result: {"name": the last part of its path, or what the server calls it, or ""}
  *  {"op":"builtin"}				the image "coracle" made of this binary
  *  {"op":"distribution", "ref":…, "auth":…, "config":…}	what a registry has under a name; result: as the API
  *  {"op":"auth", "address":…, "auth":…, "config":…}	does a registry take these credentials? result: {}
@@ -192,6 +194,7 @@ extern char **(*image_builtin_names)(void);
  *   "manifest":"<text, as pulled>", "parent":"sha256:…"}…]}; refs[0] is what was asked for.
  * Lines that need the table are not the worker's: pull's "Status: …", load's "Loaded image: …".
  */
+#define FETCH_MEMBER "fetched"
 struct worker_job {
 	const json_t *request;
 	struct store *store;

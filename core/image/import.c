@@ -77,11 +77,11 @@ static void tell(struct fetch *f)
 	f->told_ns = clock_mono_ns();
 }
 
-static void on_begin(void *arg, int64_t length)
+static void on_begin(void *arg, const struct fetch_head *head)
 {
 	struct fetch *f = arg;
 
-	f->length = length;
+	f->length = head->length;
 	worker_message(f->w, NULL, "Downloading from %s", f->url);
 }
 

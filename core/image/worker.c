@@ -124,6 +124,7 @@ static const struct {
 	{"push", worker_push},
 	{"load", worker_load},
 	{"import", worker_import},
+	{"fetch", worker_fetch},
 	{"builtin", worker_builtin},
 	{"distribution", worker_distribution},
 	{"auth", worker_auth},

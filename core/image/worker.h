@@ -28,6 +28,7 @@ json_t *worker_pull(struct worker *w, struct err *e);    /* core/image/pull.c, o
 json_t *worker_push(struct worker *w, struct err *e);    /* core/image/push.c */
 json_t *worker_load(struct worker *w, struct err *e);    /* core/image/load.c */
 json_t *worker_import(struct worker *w, struct err *e);  /* core/image/import.c */
+json_t *worker_fetch(struct worker *w, struct err *e);   /* core/image/fetch.c */
 json_t *worker_builtin(struct worker *w, struct err *e); /* core/image/builtin.c */
 json_t *worker_distribution(struct worker *w, struct err *e); /* core/image/inquire.c */
 json_t *worker_search(struct worker *w, struct err *e);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define ANSWER_MAX (4 << 20)  /* bytes of what a search finds */
 #define SHOWN_MAX (4 << 10)   /* bytes of a server's excuse */
@@ -160,8 +161,42 @@ static int copy(struct http_response *rs, int out, void (*progress)(void *arg, i
 	return rc ? err_wrap(e, "reading from %s", rs->url.host) : 0;
 }
 
+/* An HTTP date (RFC 9110, 5.6.7) as everybody writes it. */
+static int64_t date_s(struct span text)
+{
+	cleanup_free char *copy = span_dup(text);
+	struct tm tm = {0};
+	const char *end = strptime(copy, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+
+	return end && !*end ? (int64_t)timegm(&tm) : 0;
+}
+
+/* filename=NAME or filename="NAME" (RFC 6266); of a path its last part. */
+static struct span disposition_name(struct span text)
+{
+	struct span part;
+
+	while (span_token(&text, ';', &part)) {
+		part = span_trim(part);
+		if (!span_starts(part, "filename="))
+			continue;
+		part.p += strlen("filename=");
+		part.n -= strlen("filename=");
+		if (part.n > 1 && *part.p == '"' && part.p[part.n - 1] == '"') {
+			part.p++;
+			part.n -= 2;
+		}
+		while (memchr(part.p, '/', part.n)) {
+			part.p++;
+			part.n--;
+		}
+		return part;
+	}
+	return (struct span){"", 0};
+}
+
 int registry_fetch(const char *url, const struct registry_config *c, int out,
-	void (*begin)(void *arg, int64_t length), void (*progress)(void *arg, int64_t done), void *arg, struct err *e)
+	void (*begin)(void *arg, const struct fetch_head *head), void (*progress)(void *arg, int64_t done), void *arg, struct err *e)
 {
 	cleanup_free char *full = strstr(url, "://") ? xstrdup(url) : xasprintf("http://%s", url);
 	struct http_settings s = registry_http_settings(c, NULL, true, -1);
@@ -172,8 +207,13 @@ int registry_fetch(const char *url, const struct registry_config *c, int out,
 	if (!rc) {
 		if (rs.head.status >= 400)
 			rc = refused(full, &rs, e);
-		if (!rc && begin)
-			begin(arg, rs.body.framing == BODY_LENGTH ? rs.body.length : -1);
+		if (!rc && begin) {
+			const struct fetch_head head = {rs.body.framing == BODY_LENGTH ? rs.body.length : -1,
+				date_s(response_field(&rs.head, "Last-Modified", 0)),
+				disposition_name(response_field(&rs.head, "Content-Disposition", 0))};
+
+			begin(arg, &head);
+		}
 		if (!rc)
 			rc = copy(&rs, out, progress, arg, e);
 		http_response_release(&rs);

@@ -136,16 +136,22 @@ int registry_check_auth(struct registry *r, struct err *e);
 json_t *registry_search(const char *host, const char *term, int limit, const struct registry_config *c,
 	struct err *e);
 
+struct fetch_head {
+	int64_t length;	   /* -1: not told */
+	int64_t modified_s; /* Last-Modified, in seconds since 1970; 0: not told */
+	struct span name;  /* the file name of Content-Disposition, or empty */
+};
+
 /**
  * registry_fetch() - Write what a URL has into a descriptor
  * @url:	http or https; without a scheme, http
- * @begin:	Called once the server has agreed, with the length or -1; may be NULL
+ * @begin:	Called once the server has agreed, with what it says of the file; may be NULL
  * @progress:	Called for each piece with the bytes so far; may be NULL
  *
  * Return: 0, or -1 with @e; ERR_NOT_FOUND for what the server does not have
  */
 int registry_fetch(const char *url, const struct registry_config *c, int out,
-	void (*begin)(void *arg, int64_t length), void (*progress)(void *arg, int64_t done), void *arg,
+	void (*begin)(void *arg, const struct fetch_head *head), void (*progress)(void *arg, int64_t done), void *arg,
 	struct err *e);
 
 #endif

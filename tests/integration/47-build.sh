@@ -103,8 +103,60 @@ dockerfile $'FROM localhost:1/none\nRUN true'
 check_has "a base image that cannot be had: which registry" "localhost:1" build "$ctx"
 dockerfile $'FROM busybox\nRUN --mount=type=cache,target=/x true'
 check_has "what BuildKit alone can do is refused" "the --mount option requires BuildKit" build "$ctx"
-dockerfile $'FROM busybox\nADD http://localhost:1/x /x'
-check_has "what is not fetched: what to do" "let a RUN step fetch it" build "$ctx"
+
+# --- ADD of a URL --------------------------------------------------------------------------------------
+mkdir "$TEST_TMP/web"
+(cd "$TEST_TMP/web" && echo from the web >page.txt && touch -d '2020-02-03 04:05:06 UTC' page.txt && tar -czf pack.tar.gz page.txt)
+exec {web}< <(exec python3 -c '
+import functools, http.server, os, sys
+class Web(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+    def end_headers(self):
+        if self.path.startswith("/called"):
+            self.send_header("Content-Disposition", "attachment; filename=\"../named by the server\"")
+        super().end_headers()
+    def translate_path(self, path):
+        return os.path.join(sys.argv[1], "page.txt") if path.startswith("/called") else super().translate_path(path)
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Web, directory=sys.argv[1]))
+print(s.server_port, os.getpid(), flush=True)
+s.serve_forever()' "$TEST_TMP/web")
+read -r port web_pid <&"$web"
+url=http://127.0.0.1:$port
+mixed() { # what the image has of one file here, three of the web
+	dockerfile "FROM busybox
+COPY here /one
+ADD here $url/page.txt $url/pack.tar.gz $url/page%2etxt?query /all/
+ADD $url/page.txt /as
+ADD --chown=7:8 $url/called/ /named
+RUN stat -c '%n %a %u:%g %s %Y' /as /named /all/page.txt; ls /all; head -c 3 /all/pack.tar.gz | od -An -tx1"
+	echo a file >"$ctx/here"
+	mine
+	build --no-cache "$ctx" 2>&1 | sed -n '/^ ---> Running in/,/^ ---> Removed/p' | grep -v '^ --->'
+}
+check_out "ADD of URLs: names, owners, times; archives stay as they are" "/as 600 0:0 13 1580702706
+/named 600 7:8 13 1580702706
+/all/page.txt 600 0:0 13 1580702706
+here
+pack.tar.gz
+page.txt
+ 1f 8b 08" mixed
+again() { build "$ctx" 2>&1 | grep -c 'Using cache'; }
+dockerfile $'FROM busybox\nADD '"$url/page.txt /x"$'\nRUN true'
+build "$ctx" >/dev/null 2>&1
+check_out "what is as before is not added again" 2 again
+echo news >>"$TEST_TMP/web/page.txt"
+check_out "what has changed is" 0 again
+dockerfile "FROM busybox
+ADD $url/ /x/"
+check_has "a URL without a file name, into a directory" "cannot determine filename for source $url/" build "$ctx"
+dockerfile "FROM busybox
+ADD $url/gone /x"
+check_has "what the server does not have" "ADD failed: failed to GET $url/gone with status 404" build "$ctx"
+dockerfile "FROM busybox
+ADD http://127.0.0.1:1/x /x"
+check_has "nobody there: which address" "127.0.0.1:1" build "$ctx"
+check_out "nothing stays of what was fetched" "" as_user find "$test_home/.local/share/docker/tmp" -type f
+kill "$web_pid"
 
 # --- hostile contexts -------------------------------------------------------------------------------------
 python3 - "$TEST_TMP" <<'PYTHON'
