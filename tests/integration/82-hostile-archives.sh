@@ -64,6 +64,37 @@ save("load-path-out.tar", **{"manifest.json": m(Layers=["../../../../etc/passwd"
 save("load-config-out.tar", **{"manifest.json": m(Config="/etc/passwd")})
 save("load-deep-json.tar", **{"manifest.json": b"[" * 100000})
 save("load-many-layers.tar", **{"manifest.json": m(Layers=["l.tar"] * 100000), "c.json": cfg, "l.tar": bytes(1024)})
+# Layers that are unpacked while the archive comes in: what they are is known only when its lists have come.
+import gzip, hashlib
+def tar(*names):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        for n in names:
+            info = tarfile.TarInfo(n)
+            info.size = 5000
+            t.addfile(info, io.BytesIO(os.urandom(5000)))
+    return out.getvalue()
+def digest(b): return "sha256:" + hashlib.sha256(b).hexdigest()
+def config(*layers): return {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [digest(l) for l in layers]}}
+good = tar("a", "b")
+blob = "blobs__sha256__" + digest(good)[7:]
+def image(layer, c=None, name="l.tar", more={}):
+    save(names.pop(0), **{name: layer, **more, "c.json": c or config(layer), "manifest.json": m(Layers=[name.replace("__", "/")])})
+names = ["load-ahead-%s.tar" % n for n in ("wrong-diff-id", "cut-gzip", "broken-gzip", "bad-member", "cut-tar", "wrong-name")]
+image(good, cfg)
+image(gzip.compress(good)[:-2000], config(good))
+image(gzip.compress(good)[:100] + bytes(5000), config(good))
+image(good[:512 + 5120] + b"\377" * 512 + good[6144:])
+image(good[:3000])
+image(tar("c"), config(tar("c")), blob)
+# The config, or the list itself, is an archive; a layer is there by one of 1100 names; the last of one name counts.
+save("load-ahead-config.tar", **{"c.json": good, "l.tar": good, "manifest.json": m()})
+save("load-ahead-list.tar", **{"l.tar": good, "c.json": config(good), "manifest.json": good})
+save("load-ahead-many.tar", **{"l%d.tar" % i: good for i in range(1100)}, **{"c.json": cfg, "manifest.json": m(Layers=["l1099.tar"])})
+save("load-ahead-nobody-asks.tar", **{blob: good, "l.tar": ("l.tar",), "c.json": config(good), "manifest.json": m()})
+whole = os.path.join(sys.argv[1], "load-ahead-cut.tar")
+save("load-ahead-cut.tar", **{"big.tar": tar(*map(str, range(100))), "c.json": cfg, "manifest.json": m(Layers=["big.tar"])})
+os.truncate(whole, 300000)
 EOF2
 for f in "$TEST_TMP"/tars/load-*.tar; do
 	name=$(basename "$f" .tar)
