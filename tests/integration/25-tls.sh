@@ -88,6 +88,22 @@ served() { # HOW: what holds for each kind of key
 		if [ "$out" = "$(md5sum <"$TEST_TMP/numbers")"$'\nend' ]; then ok "$how: $who, input to its end"; else not_ok "$how: $who, input to its end" "$out"; fi
 	done
 }
+# Archives go both ways through the process in front; the image is away in between, so its layer comes anew.
+archives() { # HOW
+	local c who id saved=$test_home/saved.tar
+	for c in "$docker_cli" "$ours"; do
+		who=${c##*/}
+		[ "$c" != "$ours" ] || who=ours
+		id=$(with good "$c" images -q --no-trunc bb)
+		check "$1: $who, save" with good "$c" save -o "$saved" bb
+		with good "$c" rmi -f bb >/dev/null 2>&1
+		check_has "$1: $who, load" "Loaded image: bb:latest" with good "$c" load -i "$saved"
+		check_out "$1: $who, it is the same image" "$id" with good "$c" images -q --no-trunc bb
+		head -c 300000 "$saved" >"$saved.cut"
+		check_has "$1: $who, the archive broke off" "EOF" with good "$c" load -i "$saved.cut"
+		rm -f "$saved" "$saved.cut"
+	done
+}
 refused() { # NAME CERTIFICATES PART: what the stock client says, what ours says
 	check_has "$1: the stock client" "$3" with "$2" "$docker_cli" ps
 	check_has "$1: ours" "$3" with "$2" "$ours" ps
@@ -99,6 +115,7 @@ engine_start -H "unix://$xdg/docker.sock" -H "unix://$xdg/second.sock" -H "tcp:/
 	--label who=tls "${keys[@]}" || { cat "$engine_log"; exit 1; }
 docker import -q "$(image_busybox)" bb >/dev/null 2>&1 || docker import "$(image_busybox)" bb >/dev/null
 served "EC key"
+archives "EC key"
 check_out "a second unix socket" who=tls as_user "$docker_cli" -H "unix://$xdg/second.sock" info -f '{{index .Labels 0}}'
 refused "no certificate" nobody "bad certificate"
 refused "a certificate of another CA" stranger "bad certificate"
