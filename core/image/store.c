@@ -12,9 +12,9 @@
  *
  *   Removing layers takes time on disk, so it happens outside the lock: sweep() compares what is
  *   there with what is named, and im->sweeping keeps holds from beginning meanwhile.  While there
- *   are holds, layers may be there that have no name yet: then the last hold sweeps.  A pull that died with
- *   the engine leaves whole layers without a name and pieces of blobs; they stay for the next pull to go on from, until an
- *   image is removed or images are pruned.
+ *   are holds, layers may be there that have no name yet: then the last hold sweeps.  A pull that did not get
+ *   to its end leaves whole layers without a name and pieces of blobs; they stay for the next pull to go on
+ *   from, until an image is removed, images are pruned, or the disk is full.
  */
 #include "image/table.h"
 #include "storage/partial.h"
@@ -857,6 +857,12 @@ char **images_tags_of(struct images *im, const char *repo)
 	return json_to_strv(tags);
 }
 
+/* Is what a failed job got of use to the next one?  A pull's is, unless the room is needed. */
+static bool goes_on(const struct worker_job *job, const struct err *e)
+{
+	return !strcmp(json_str(job->request, "op", ""), "pull") && e->code != ENOSPC && e->code != EDQUOT;
+}
+
 json_t *images_run_job(struct images *im, const struct worker_job *job, struct err *e)
 {
 	cleanup_json json_t *result = NULL;
@@ -866,7 +872,7 @@ json_t *images_run_job(struct images *im, const struct worker_job *job, struct e
 	result = worker_run(job, e);
 	if (result)
 		out = enter_results(im, result, e);
-	if (!out) {
+	if (!out && !goes_on(job, e)) {
 		/* It may have committed layers before it failed. */
 		images_lock(im);
 		im->garbage = true;

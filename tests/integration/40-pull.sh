@@ -149,6 +149,18 @@ check_has "nobody there" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: co
 	docker pull 127.0.0.1:1/x/y:1
 check_has "no such host" "no such host" docker pull nowhere.invalid/x/y:1
 
+# What is kept of blobs that did not come to their end, and what is asked for then.
+asked() { # DIGEST: the ranges of the requests for it, since the log had $seen lines
+	curl -s "http://$plain/_log" | python3 -c 'import json, sys
+for r in json.load(sys.stdin)[int(sys.argv[2]):]:
+    if r["method"] == "GET" and sys.argv[1] in r["path"]:
+        print({k.lower(): v for k, v in r["headers"].items()}.get("range", "all"))' "$1" "$seen"
+}
+log_length() { curl -s "http://$plain/_log" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
+partial=$test_home/.local/share/docker/partial
+partial_size() { inside stat -c %s "$partial/${1#sha256:}" 2>/dev/null || echo 0; }
+kept_is() { [ "$(partial_size "$1")" = "$2" ]; }
+
 # --- trouble on the way, and recovery --------------------------------------------------------------------
 big=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][1]["digest"])' "$content/manifests/t/big/1")
 forget() { docker image rm -f "$plain/t/big:1" >/dev/null 2>&1; }
@@ -192,6 +204,7 @@ docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
 pull=$!
 asked_for() { requests "$plain" | grep -q "$big"; }
 check "cancel: the download began" until_ok 20 asked_for
+check "cancel: some of it has come" until_ok 20 kept_is "$big" 3000000
 worker=$(our_pids :worker)
 check "cancel: there is a worker" test -n "$worker"
 peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$worker/status" 2>/dev/null)
@@ -202,7 +215,9 @@ wait "$pull"
 check "cancel: the worker ends" wait_gone ${worker:-0}
 check "cancel: nothing in tmp" until_ok 20 tmp_is_empty
 clear_faults "$plain"
-recovers "after it was cancelled" '{"path": "nothing", "kind": "loop"}'
+seen=0
+check "cancel: the next pull" docker pull "$plain/t/big:1"
+check_out "cancel: it asks for the rest" "bytes=3000000-" asked "$big"
 
 # Two images that stand on the same layer, pulled at the same time: it is fetched once.
 shared=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][0]["digest"])' "$content/manifests/t/app/1")
@@ -253,16 +268,6 @@ check "killed: nothing in tmp" until_ok 20 tmp_is_empty
 said=$(docker pull "$plain/t/big:1" 2>&1)
 check_has "killed: it is not fetched again" "$(short t/big/1 0): Already exists" echo "$said"
 check_has "killed: the rest is" "$(short t/big/1 1): Pull complete" echo "$said"
-asked() { # DIGEST: the ranges of the requests for it, since the log had $seen lines
-	curl -s "http://$plain/_log" | python3 -c 'import json, sys
-for r in json.load(sys.stdin)[int(sys.argv[2]):]:
-    if r["method"] == "GET" and sys.argv[1] in r["path"]:
-        print({k.lower(): v for k, v in r["headers"].items()}.get("range", "all"))' "$1" "$seen"
-}
-log_length() { curl -s "http://$plain/_log" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
-partial=$test_home/.local/share/docker/partial
-partial_size() { inside stat -c %s "$partial/${1#sha256:}" 2>/dev/null || echo 0; }
-kept_is() { [ "$(partial_size "$1")" = "$2" ]; }
 # kill_at DIGEST SIZE: pull t/big:1 until that much of the blob is kept, and kill all that does it.
 kill_at() {
 	docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
@@ -356,6 +361,22 @@ engine_start || exit 1
 docker image rm -f "$plain/t/four:1" "$bearer/t/big:1" >/dev/null
 check_out "max-concurrent-downloads" 3 waiting
 fails "max-download-attempts" "download failed after attempts=2" '{"path": "'$big'", "kind": "status", "status": 500, "times": 9}'
+# A pull that the network ended, not a signal: what came is kept all the same.
+forget
+clear_faults "$plain"
+fault "$plain" '{"path": "'$big'", "kind": "close", "after": 3000000}'
+fault "$plain" '{"path": "'$big'", "kind": "status", "status": 503, "times": 9}'
+check_has "the line breaks, and the registry does not come back" "received unexpected HTTP status: 503" docker pull "$plain/t/big:1"
+nothing_left "the line breaks" "$plain/t/big:1"
+check "what came is kept" kept_is "$big" 3000000
+docker pull "$plain/t/nothing:1" >/dev/null 2>&1
+check "a pull that gets nowhere leaves it there" kept_is "$big" 3000000
+clear_faults "$plain"
+seen=$(log_length)
+check "the next pull" docker pull "$plain/t/big:1"
+check_out "it asks for the rest" "bytes=3000000-" asked "$big"
+check "the layer is right" docker save -o "$test_home/big.tar" "$plain/t/big:1"
+check_out "and nothing is kept any more" 0 sh -c "ls '$partial' 2>/dev/null | wc -l"
 engine_stop
 # The name need not resolve here: finding it is the proxy's work.
 rm "$test_home/.config/docker/daemon.json"

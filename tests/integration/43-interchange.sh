@@ -188,13 +188,13 @@ full() { # WHAT DATA-ROOT ERROR FLAG...
 	check_has "$1: a pull says so" "$3" echo "$said"
 	check_fails "$1: the registry is not at fault" grep -q "(registry" <(echo "$said")
 	check_out "$1: no image" "" docker images -q
-	check_out "$1: nothing half-made" "0 0" half_made
+	check_out "$1: nothing half-made" "0 0 0" half_made
 	check_has "$1: a load says so" "$3" docker load -q -i "$test_home/debian.tar"
-	check_out "$1: nothing half-made of that" "0 0" half_made
+	check_out "$1: nothing half-made of that" "0 0 0" half_made
 	check "$1: what fits can be pulled" docker pull -q "$reg/links:1"
 	engine_stop
 }
-half_made() { echo $(ls "$data/tmp" | wc -l) $(ls "$data/overlay2/layers" | wc -l); }
+half_made() { echo $(ls "$data/tmp" | wc -l) $(ls "$data/overlay2/layers" | wc -l) $(ls "$data/partial" 2>/dev/null | wc -l); }
 copy "docker://$reg/debian:1" "docker-archive:$TEST_TMP/debian-save.tar:debian:1"
 cat "$TEST_TMP/debian-save.tar" >"$test_home/debian.tar"
 chmod 644 "$test_home/debian.tar"
