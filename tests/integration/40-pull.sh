@@ -341,6 +341,42 @@ check "redirect: followed" docker pull "$bearer/t/big:1"
 check_out "redirect: no credentials" "GET /v2/t/big/blobs/$big -" grep "$big" <(requests "$plain")
 rm -f "$test_home/.docker/config.json"
 
+# What `docker login` keeps where the token server gives one: it is exchanged, and never sent to the registry.
+docker image rm -f "$bearer/t/app:1" >/dev/null
+clear_faults "$bearer"
+check_has "identity token: a pull" "Pull complete" curl -s --unix-socket "$xdg/docker.sock" -X POST \
+	-H "X-Registry-Auth: $(printf '{"identitytoken":"identity"}' | base64 -w0)" "http://d/images/create?fromImage=$bearer/t/app&tag=1"
+check_has "identity token: it is exchanged" "POST /token" requests "$bearer"
+check_has "identity token: a wrong one" "unauthorized" curl -s --unix-socket "$xdg/docker.sock" -X POST \
+	-H "X-Registry-Auth: $(printf '{"identitytoken":"stolen"}' | base64 -w0)" "http://d/images/create?fromImage=$bearer/t/app&tag=2"
+
+# --- asking without pulling ----------------------------------------------------------------------------------
+api() { curl -s --unix-socket "$xdg/docker.sock" "http://d$1"; }
+check_out "distribution: what a tag means" "sha256:$(digest t/app/1) linux/amd64" sh -c "curl -s --unix-socket '$xdg/docker.sock' \
+	'http://d/distribution/$plain/t/app:1/json' | python3 -c 'import json, sys
+j = json.load(sys.stdin); p = j[\"Platforms\"][0]; print(j[\"Descriptor\"][\"digest\"], p[\"os\"] + \"/\" + p[\"architecture\"])'"
+check_out "distribution: of an index, all platforms" "amd64 arm64" sh -c "curl -s --unix-socket '$xdg/docker.sock' \
+	'http://d/distribution/$plain/t/index:1/json' | python3 -c 'import json, sys
+print(*sorted({p[\"architecture\"] for p in json.load(sys.stdin)[\"Platforms\"]} & {\"amd64\", \"arm64\"}))'"
+check_has "distribution: what is not there" "manifest unknown" api "/distribution/$plain/t/app:none/json"
+check_has "distribution: no credentials" "no basic auth credentials" api "/distribution/$basic/t/secret:1/json"
+check_out "search" "t/four holds t/four 6" docker search --format '{{.Name}} {{.Description}} {{.StarCount}}' "$plain/t/f"
+check_out "search: a limit" 2 sh -c "curl -s --unix-socket '$xdg/docker.sock' 'http://d/images/search?term=$plain/t/&limit=2' |
+	python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'"
+check_has "search: by stars" "library/mirrored" docker search --filter stars=10 --format '{{.Name}}' "$plain/m"
+check_fails "search: too few of them" grep -q . <(docker search --filter stars=99 --format '{{.Name}}' "$plain/m")
+check_has "search: official ones" "library/mirrored" docker search --filter is-official=true --format '{{.Name}}' "$plain/m"
+check_has "search: nobody there" "invalid registry endpoint" docker search 127.0.0.1:1/x
+
+# --- an archive by its URL -------------------------------------------------------------------------------------
+check_has "import: a URL" "Downloading from http://$plain/plain/$big" docker import --platform linux/arm64 -c 'ENV A=b' "http://$plain/plain/$big" url:1
+check_out "import: its platform and changes" "linux/arm64 [A=b]" docker image inspect -f '{{.Os}}/{{.Architecture}} {{.Config.Env}}' url:1
+fault "$plain" '{"path": "plain/", "kind": "status", "status": 404, "body": "no such page"}'
+check_has "import: nothing there" "failed to GET http://$plain/plain/$big with status 404" docker import "http://$plain/plain/$big" url:2
+fault "$plain" '{"path": "plain/", "kind": "close", "after": 100000}'
+check_has "import: it breaks off" "reading from 127.0.0.1: unexpected EOF" docker import "http://$plain/plain/$big" url:2
+nothing_left "import: it breaks off" url:2
+
 # --- mirrors: the first one is down -------------------------------------------------------------------------
 check_has "mirror" "Status: Downloaded newer image for mirrored:1" docker pull mirrored:1
 check_out "mirror: its name" "mirrored:1" docker image inspect -f '{{index .RepoTags 0}}' mirrored:1

@@ -133,6 +133,18 @@ docker load -q -i "$saved" >/dev/null
 docker import "$rootfs" bb:1 >/dev/null
 check_has "prune removes what lost its name" "deleted: $id" docker image prune -f
 check_out "and nothing else" "bb" docker images --format '{{.Repository}}'
+# Two that have no name, one of them labelled, and one that nobody uses.
+left() { docker images -q --no-trunc --filter dangling=true | sort | tr '\n' ' '; }
+docker import -c 'LABEL keep=yes' "$rootfs" >/dev/null
+kept=$(left)
+docker import -c 'LABEL keep=no' "$rootfs" >/dev/null
+check_out "dangling ones are those without a name" 2 sh -c "set -- $(left); echo \$#"
+check_out "prune --filter until: none is that old" "Total reclaimed space: 0B" docker image prune -f --filter until=24h
+check_has "prune --filter label!" "deleted: sha256:" docker image prune -f --filter label!=keep=yes
+check_out "that one is kept" "$kept" left
+check_out "prune -a --filter label" "$kept" sh -c "DOCKER_HOST=unix://$xdg/docker.sock '$docker_cli' image prune -af --filter label=keep=yes | sed -n 's/^deleted: \(.*\)/\1/p' | head -1 | tr '\n' ' '"
+check_out "an unused one with a name is not dangling" "bb" docker images --format '{{.Repository}}'
+check_has "prune refuses what it does not know" "invalid filter 'nonsense'" docker image prune -f --filter nonsense=1
 
 # --- ends ------------------------------------------------------------------------------------------------
 all() { docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}'; }

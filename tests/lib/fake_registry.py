@@ -74,11 +74,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def token(self, query, form):
         given = self.headers.get("Authorization")
-        if given and given != "Basic " + base64.b64encode(b"tester:secret").decode():
+        if (given and given != "Basic " + base64.b64encode(b"tester:secret").decode()) or (
+                form and form.get("refresh_token") != ["identity"]):
             return self.send_answer(401, b'{"details":"incorrect username or password"}',
                                     [("Content-Type", "application/json")])
         q = form or query
-        if q.get("service") != ["fake registry"] or (form and q.get("refresh_token") != ["identity"]):
+        if q.get("service") != ["fake registry"]:
             return self.send_answer(400, b"{}", [("Content-Type", "application/json")])
         body = json.dumps({"token": "token-for-" + q.get("scope", [""])[0], "expires_in": 300}).encode()
         self.send_answer(200, body, [("Content-Type", "application/json")])
@@ -108,6 +109,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if os.path.isdir(folder) else []
             return self.page(m[1], tags)
         return None
+
+    def search(self):
+        """The repositories with the term in their name; as many stars as letters."""
+        root = os.path.join(self.server.opts.root, "manifests")
+        term = self.query.get("q", [""])[0]
+        names = sorted(os.path.relpath(d, root) for d, folders, files in os.walk(root) if files)
+        return [{"name": n, "description": "holds " + n, "star_count": len(n), "is_official": n.startswith("library/")}
+                for n in names if term in n][:int(self.query["n"][0])]
 
     def page(self, repo, tags):
         last = self.query.get("last", [""])[0]
@@ -250,7 +259,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         m = re.fullmatch(r"/plain/sha256:([0-9a-f]{64})", path)
         if m:
             found = self.find("/v2/x/blobs/sha256:" + m[1])
-            return self.serve_found(found[0], found[1], None)
+            return self.serve_found(found[0], found[1], fault)
+        if path == "/v1/search":
+            return self.send_answer(200, json.dumps({"results": self.search()}).encode(),
+                                    [("Content-Type", "application/json")])
         if path == "/token":
             return self.token(self.query, urllib.parse.parse_qs(body.decode()) if body else None)
         if path.startswith("/v2/") and not self.allowed():
