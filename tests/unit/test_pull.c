@@ -12,6 +12,8 @@
 
 #include "image/image.h"
 #include "image/table.h"
+#include "storage/partial.h"
+#include "base/fs.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -536,6 +538,47 @@ TEST_USERNS(connections_that_break)
 	CHECK(pull_ok(&f, "br:1", "", true));
 	CHECK(line_at(&f, "%s: Retrying in 1 second", items[1].short_id) > 0);
 	CHECK_INT(server_count(&f.server, "Range: bytes="), 1);
+	teardown(&f);
+}
+
+/* What an earlier pull left of a blob is a hint, and anybody's bytes. */
+TEST_USERNS(what_was_kept)
+{
+	struct item_of items[] = {{.name = "a", .text = "x"}, {.name = "big", .random = 2 << 20}};
+	char digest[DIGEST_MAX], *zeros = xcalloc(1, 3 << 20);
+	struct fixture f;
+	int fd;
+
+	setup(&f);
+	serve_image(&f, "k", "1", items, 2, "", digest);
+
+	/* More bytes than the blob has, and wrong ones: it is fetched whole. */
+	fd = partial_open(&f.store, items[1].digest);
+	NEED(fd >= 0 && !fd_write_full(fd, zeros, 3 << 20));
+	close(fd);
+	CHECK(pull_ok(&f, "k:1", "", true));
+	CHECK_INT(server_count(&f.server, "Range: bytes="), 0);
+	CHECK_INT(entries(&f, "partial"), 0);
+
+	/* Wrong ones that are fewer: the rest is asked for first, then all. */
+	serve_image(&f, "k", "2", items, 2, "", digest);
+	fd = partial_open(&f.store, items[1].digest);
+	NEED(fd >= 0 && !fd_write_full(fd, zeros, 1 << 20));
+	close(fd);
+	CHECK(pull_ok(&f, "k:2", "", true));
+	CHECK_INT(server_count(&f.server, "Range: bytes=1048576-"), 1);
+	CHECK_INT(entries(&f, "partial"), 0);
+
+	/* Another process is at it: nothing is kept, and its file stays. */
+	serve_image(&f, "k", "3", items, 2, "", digest);
+	fd = partial_open(&f.store, items[1].digest);
+	NEED(fd >= 0);
+	CHECK(partial_open(&f.store, items[1].digest) < 0);
+	CHECK(pull_ok(&f, "k:3", "", true));
+	CHECK_INT(entries(&f, "partial"), 1);
+	CHECK_INT(lseek(fd, 0, SEEK_END), 0);
+	close(fd);
+	free(zeros);
 	teardown(&f);
 }
 
