@@ -95,6 +95,7 @@ check_out "pull by digest: known" "$plain/t/app@sha256:$(digest t/app/1): Pullin
 Digest: sha256:$(digest t/app/1)
 Status: Image is up to date for $plain/t/app@sha256:$(digest t/app/1)
 $plain/t/app@sha256:$(digest t/app/1)" docker pull "$plain/t/app@sha256:$(digest t/app/1)"
+check_has "pull by tag and digest: the digest counts" "Digest: sha256:$(digest t/app/1)" docker pull "$plain/t/app:2@sha256:$(digest t/app/1)"
 check_out "pull all tags" "1: Pulling from t/app
 Digest: sha256:$(digest t/app/1)
 2: Pulling from t/app
@@ -471,6 +472,20 @@ check_has "tls: a certificate without its key" "missing key client.key for clien
 trust "$mutual" "$tls/client.key" client.key
 check "tls: a client certificate" docker pull "$mutual/t/app:1"
 check_has "tls: the registry speaks plain HTTP" "Get \"https://$open/v2/\": " docker pull "$open/t/app:1"
+if [ "$(id -u)" = 0 ]; then
+	# What the administrator trusts holds for every user's engine.
+	engine_stop
+	at_exit "rm -rf '/etc/docker/certs.d/$right'; rmdir -p /etc/docker/certs.d 2>/dev/null"
+	mkdir -p "/etc/docker/certs.d/$right"
+	cp "$tls/ca.crt" "/etc/docker/certs.d/$right/ca.crt"
+	chmod -R a+rX /etc/docker/certs.d
+	rm -r "$test_home/.config/docker/certs.d/$right"
+	engine_start || exit 1
+	docker image rm -f "$right/t/app:1" >/dev/null
+	check "tls: its CA in /etc/docker/certs.d" docker pull "$right/t/app:1"
+else
+	skip "tls: its CA in /etc/docker/certs.d" "machine: needs root"
+fi
 engine_stop
 write "$test_home/.config/docker/daemon.json" <<END
 {"insecure-registries": ["$ip/32"]}
