@@ -157,7 +157,7 @@ struct hash_stream {
 	struct stream s;
 	struct stream *in; /* borrowed */
 	int64_t total;
-	struct sha256 *sha256; /* borrowed */
+	struct sha256 *sha256; /* borrowed; NULL: it only counts */
 };
 void hash_stream_init(struct hash_stream *h, struct stream *in, struct sha256 *sha256);
 

@@ -80,24 +80,23 @@ static int unpack(const struct args *a, struct unpack_report *report, struct err
 	inflater = inflater_new(&archive.s);
 	if (inflater_look(inflater, &is_plain, e))
 		return -1;
-	if (is_plain)
-		archive.sha256 = NULL; /* both digests are of the same bytes */
 	recipe = recipe_new(RECIPE_FD, KEPT_FD);
 	ring = ring_start(inflater_stream(inflater), e);
 	if (!ring || !recipe)
 		return ring ? err_set(e, ENOMEM, "preparing to unpack") : -1;
-	hash_stream_init(&plain, ring_stream(ring), &diff);
+	/* Both digests of a plain archive are of the same bytes; the thread that does not write has time for it. */
+	hash_stream_init(&plain, ring_stream(ring), is_plain ? NULL : &diff);
 	/* After a failure nothing is freed: the other thread may be anywhere, and we are done. */
 	if (unpack_stream(&plain.s, a, recipe, report, e))
 		return -1;
 	ring_free(ring);
 	inflater_free(inflater);
 	recipe_free(recipe);
-	sha256_digest(&diff, report->diff_id);
+	sha256_digest(&blob, report->blob);
 	if (is_plain)
-		memcpy(report->blob, report->diff_id, sizeof(report->blob));
+		memcpy(report->diff_id, report->blob, sizeof(report->diff_id));
 	else
-		sha256_digest(&blob, report->blob);
+		sha256_digest(&diff, report->diff_id);
 	report->blob_size = archive.total;
 	report->archive_size = plain.total;
 	return 0;
