@@ -158,12 +158,16 @@ static int find_container(const char *name, struct target *t, struct err *e)
 
 int target_find(const char *name, struct target *t, struct err *e)
 {
+	struct err untold;
 	uint64_t pid;
 
 	*t = (struct target){.procfd = -1, .netns = -1};
 	if (!parse_u64(span_of(name), INT32_MAX, &pid)) {
 		snprintf(t->what, sizeof(t->what), "process %s", name);
-		return open_pid((pid_t)pid, t, e);
+		if (!open_pid((pid_t)pid, t, e))
+			return 0;
+		/* The start of an id may be all digits. */
+		return e->kind == ERR_NOT_FOUND && !find_container(name, t, &untold) ? 0 : -1;
 	}
 	if (!strcmp(name, "engine"))
 		return find_engine(t, e);

@@ -50,6 +50,9 @@ check_has "-n alone: the host's programs in the containers' network" "$(ip_of we
 check_out "a container: its files" "at home" debug web cat /tmp/where
 check_out "a container: its processes" "sleep 1000" debug web sh -c 'tr "\0" " " </proc/1/cmdline | sed "s/ $//"'
 check_out "a container by the start of its id" "${web:0:12}" debug "${web:0:8}" hostname
+until digits=$(docker create bb sleep 1000) && [[ ${digits:0:7} =~ ^[0-9]*$ ]]; do docker rm "$digits" >/dev/null; done
+docker start "$digits" >/dev/null
+check_out "the same where that could be a pid" "${digits:0:12}" debug "${digits:0:7}" hostname
 out=$(echo 'cat /tmp/where' | as_user "$TEST_TMP/bin/nsenter-debug" web 2>&1)
 if [ "$out" = "at home" ]; then ok "a shell, where there is one"; else not_ok "a shell, where there is one" "$out"; fi
 check_out "-t takes names in nsenter as well" "at home" user nsenter -t web -U -m cat /tmp/where
