@@ -7,7 +7,7 @@
 #   GOLDEN_ROOTFS=TAR   the root directory they were made with; made of Debian sid's busybox without it
 #   GOLDEN_GROUPS=...   what to play (all; registry only where its two registries answer)
 # Differences that have a reason are lines of tests/golden-exceptions.
-# test: time=900
+# test: together time=900
 . "$(dirname "$0")/lib.sh"
 
 all_groups=images,create,lifecycle,streams,execs,archive,volumes,networks,events,inside,build,swarm,system,http
