@@ -15,6 +15,9 @@ const collect = async (stream) => {
   return Buffer.concat(chunks).toString();
 };
 
+// What comes first. The end of docker.run() comes on another connection, and may be here earlier.
+const first = (stream) => new Promise((resolve) => stream.once('data', (data) => resolve(data.toString())));
+
 // The two streams of an attached container or exec, as text.
 const split = async (stream) => {
   const out = new PassThrough(), err = new PassThrough();
@@ -27,12 +30,11 @@ const followed = (stream) => new Promise((resolve, reject) =>
   docker.modem.followProgress(stream, (error, lines) => error ? reject(error) : resolve(lines)));
 
 test('run: output and exit code', async () => {
-  const out = new PassThrough(), text = collect(out);
+  const out = new PassThrough(), text = first(out);
   const [result, container] = await docker.run('busybox', ['sh', '-c', 'echo hello; exit 3'], out, { Tty: false, HostConfig: {} });
-  out.end();
-  await container.remove();
   assert.equal(result.StatusCode, 3);
   assert.match(await text, /hello/);
+  await container.remove();
 });
 
 test('attach: both ways, half-closed', async () => {
@@ -110,9 +112,8 @@ test('build, history, tag, remove', async () => {
   pack.finalize();
   const lines = await followed(await docker.buildImage(pack, { t: 'js-built' }));
   assert.ok(lines.some((l) => l.stream && l.stream.includes('Successfully tagged js-built:latest')));
-  const out = new PassThrough(), text = collect(out);
+  const out = new PassThrough(), text = first(out);
   const [, container] = await docker.run('js-built', [], out, { Tty: true });
-  out.end();
   assert.equal((await text).trim(), 'built');
   await container.remove();
   await docker.getImage('js-built').tag({ repo: 'js-copy', tag: '1' });
