@@ -14,8 +14,8 @@
 #include "image_ref.h"
 #include "progress.h"
 #include "proxy.h"
+#include "prune.h"
 #include "run_spec.h"
-#include "units.h"
 
 #include "base/base64.h"
 
@@ -328,12 +328,9 @@ static struct flag prune_flags[] = {
 
 static int prune(struct docker *d, int argc, char **argv)
 {
-	cleanup_json json_t *done = NULL;
-	cleanup_free char *space = NULL;
 	cleanup_buf struct buf to = BUF_INIT;
 	struct err e = ERR_INIT;
-	const json_t *deleted;
-	size_t i;
+	int64_t reclaimed = 0;
 
 	(void)argc, (void)argv;
 	if (!pr.force && !confirm(pr.all ? "WARNING! This will remove all build cache. Are you sure you want to continue?" :
@@ -342,16 +339,9 @@ static int prune(struct docker *d, int argc, char **argv)
 	buf_adds(&to, "/build/prune");
 	query_bool(&to, "all", pr.all);
 	query_number(&to, "keep-storage", pr.keep);
-	query_filters(&to, &pr.filters);
-	if (call_post(d, to.p, NULL, &done, &e))
+	if (prune_kind(d, to.p, "Deleted build cache objects:", "CachesDeleted", &pr.filters, &reclaimed, &e))
 		return fail(&e);
-	deleted = json_arr(done, "CachesDeleted");
-	if (json_array_size(deleted))
-		puts("Deleted build cache objects:");
-	for (i = 0; i < json_array_size(deleted); i++)
-		puts(json_string_value(json_array_get(deleted, i)));
-	space = human_size((double)json_int(done, "SpaceReclaimed", 0), 4);
-	printf("%sTotal reclaimed space: %s\n", json_array_size(deleted) ? "\n" : "", space);
+	prune_total(reclaimed);
 	return 0;
 }
 

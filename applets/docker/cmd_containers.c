@@ -8,8 +8,8 @@
  *   stop ten of them takes as long as the slowest one.
  */
 #include "call.h"
+#include "prune.h"
 #include "table.h"
-#include "units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,27 +310,15 @@ static struct flag prune_flags[] = {
 
 static int prune(struct docker *d, int argc, char **argv)
 {
-	cleanup_buf struct buf to = BUF_INIT;
-	cleanup_json json_t *done = NULL;
-	cleanup_free char *space = NULL;
-	const json_t *deleted;
+	int64_t reclaimed = 0;
 	struct err e = ERR_INIT;
-	size_t i;
 
 	(void)argc, (void)argv;
 	if (!o.force && !confirm("WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"))
 		return 0;
-	buf_adds(&to, "/containers/prune");
-	query_filters(&to, &o.filters);
-	if (call_post(d, to.p, NULL, &done, &e))
+	if (prune_kind(d, "/containers/prune", "Deleted Containers:", "ContainersDeleted", &o.filters, &reclaimed, &e))
 		return fail(&e);
-	deleted = json_arr(done, "ContainersDeleted");
-	if (json_array_size(deleted))
-		puts("Deleted Containers:");
-	for (i = 0; i < json_array_size(deleted); i++)
-		puts(json_string_value(json_array_get(deleted, i)));
-	space = human_size((double)json_int(done, "SpaceReclaimed", 0), 4);
-	printf("%sTotal reclaimed space: %s\n", json_array_size(deleted) ? "\n" : "", space);
+	prune_total(reclaimed);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "format.h"
 #include "image_ref.h"
+#include "prune.h"
 #include "units.h"
 
 #include "base/clock.h"
@@ -383,12 +384,8 @@ static struct flag prune_flags[] = {
 
 static int prune(struct docker *d, int argc, char **argv)
 {
-	cleanup_buf struct buf to = BUF_INIT;
-	cleanup_json json_t *done = NULL;
-	cleanup_free char *space = NULL;
-	const json_t *deleted;
 	struct err e = ERR_INIT;
-	size_t i;
+	int64_t reclaimed = 0;
 
 	(void)argc, (void)argv;
 	if (!pr.force && !confirm(pr.all ?
@@ -396,21 +393,9 @@ static int prune(struct docker *d, int argc, char **argv)
 		"WARNING! This will remove all dangling images.\nAre you sure you want to continue?"))
 		return 0;
 	strlist_add(&pr.filters, pr.all ? "dangling=false" : "dangling=true");
-	buf_adds(&to, "/images/prune");
-	query_filters(&to, &pr.filters);
-	if (call_post(d, to.p, NULL, &done, &e))
+	if (prune_kind(d, "/images/prune", "Deleted Images:", "ImagesDeleted", &pr.filters, &reclaimed, &e))
 		return fail(&e);
-	deleted = json_arr(done, "ImagesDeleted");
-	if (json_array_size(deleted))
-		puts("Deleted Images:");
-	for (i = 0; i < json_array_size(deleted); i++) {
-		const json_t *one = json_array_get(deleted, i);
-		const char *untagged = json_str(one, "Untagged", NULL);
-
-		printf("%s: %s\n", untagged ? "untagged" : "deleted", untagged ? untagged : json_str(one, "Deleted", ""));
-	}
-	space = human_size((double)json_int(done, "SpaceReclaimed", 0), 4);
-	printf("%sTotal reclaimed space: %s\n", json_array_size(deleted) ? "\n" : "", space);
+	prune_total(reclaimed);
 	return 0;
 }
 

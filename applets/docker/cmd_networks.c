@@ -4,6 +4,7 @@
  */
 #include "call.h"
 #include "format.h"
+#include "prune.h"
 #include "run_spec.h"
 #include "units.h"
 
@@ -238,27 +239,15 @@ static struct flag prune_flags[] = {
 
 static int prune(struct docker *d, int argc, char **argv)
 {
-	cleanup_buf struct buf to = BUF_INIT;
-	cleanup_json json_t *done = NULL;
-	const json_t *deleted, *v;
+	int64_t reclaimed = 0;
 	struct err e = ERR_INIT;
-	size_t i;
 
 	(void)argc, (void)argv;
 	if (!force && !confirm("WARNING! This will remove all custom networks not used by at least one container.\n"
 			       "Are you sure you want to continue?"))
 		return 0;
-	buf_adds(&to, "/networks/prune");
-	query_filters(&to, &prune_filters);
-	if (call_post(d, to.p, NULL, &done, &e))
+	if (prune_kind(d, "/networks/prune", "Deleted Networks:", "NetworksDeleted", &prune_filters, &reclaimed, &e))
 		return fail(&e);
-	deleted = json_arr(done, "NetworksDeleted");
-	if (!json_array_size(deleted))
-		return 0;
-	puts("Deleted Networks:");
-	json_array_foreach(deleted, i, v)
-		puts(json_string_value(v));
-	puts("");
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "format.h"
 #include "image_ref.h"
+#include "prune.h"
 #include "units.h"
 
 #include "base/clock.h"
@@ -372,40 +373,10 @@ static char *question(void)
 	return buf_detach(&b);
 }
 
-/* One kind of things: what was removed is printed, what was reclaimed added up. */
-static int prune_kind(struct docker *d, const char *target, const char *title, const char *member,
-	const struct strlist *filters, int64_t *reclaimed, struct err *e)
-{
-	cleanup_json json_t *done = NULL;
-	cleanup_buf struct buf to = BUF_INIT;
-	const json_t *deleted, *one;
-	size_t i;
-
-	buf_adds(&to, target);
-	query_filters(&to, filters);
-	if (call_post(d, to.p, NULL, &done, e))
-		return -1;
-	deleted = json_arr(done, member);
-	if (json_array_size(deleted))
-		printf("%s\n", title);
-	json_array_foreach(deleted, i, one) {
-		const char *untagged = json_str(one, "Untagged", NULL);
-
-		if (json_is_string(one))
-			puts(json_string_value(one));
-		else
-			printf("%s: %s\n", untagged ? "untagged" : "deleted", untagged ? untagged : json_str(one, "Deleted", ""));
-	}
-	if (json_array_size(deleted))
-		putchar('\n');
-	*reclaimed += json_int(done, "SpaceReclaimed", 0);
-	return 0;
-}
-
 static int prune(struct docker *d, int argc, char **argv)
 {
 	struct strlist images = {0};
-	cleanup_free char *asked = question(), *space = NULL;
+	cleanup_free char *asked = question();
 	int64_t reclaimed = 0;
 	struct err e = ERR_INIT;
 	size_t i;
@@ -428,8 +399,7 @@ static int prune(struct docker *d, int argc, char **argv)
 		(!has_filter("label") && prune_kind(d, pr.all ? "/build/prune?all=1" : "/build/prune",
 			"Deleted build cache objects:", "CachesDeleted", &pr.filters, &reclaimed, &e)))
 		return fail(&e);
-	space = human_size((double)reclaimed, 4);
-	printf("Total reclaimed space: %s\n", space);
+	prune_total(reclaimed);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "call.h"
 #include "format.h"
+#include "prune.h"
 #include "run_spec.h"
 #include "units.h"
 
@@ -182,12 +183,8 @@ static struct flag prune_flags[] = {
 
 static int prune(struct docker *d, int argc, char **argv)
 {
-	cleanup_buf struct buf to = BUF_INIT;
-	cleanup_json json_t *done = NULL;
-	cleanup_free char *space = NULL;
-	const json_t *deleted;
+	int64_t reclaimed = 0;
 	struct err e = ERR_INIT;
-	size_t i;
 
 	(void)argc, (void)argv;
 	if (!rm.force && !confirm(rm.all ?
@@ -196,17 +193,9 @@ static int prune(struct docker *d, int argc, char **argv)
 		return 0;
 	if (rm.all)
 		strlist_add(&rm.filters, "all=true");
-	buf_adds(&to, "/volumes/prune");
-	query_filters(&to, &rm.filters);
-	if (call_post(d, to.p, NULL, &done, &e))
+	if (prune_kind(d, "/volumes/prune", "Deleted Volumes:", "VolumesDeleted", &rm.filters, &reclaimed, &e))
 		return fail(&e);
-	deleted = json_arr(done, "VolumesDeleted");
-	if (json_array_size(deleted))
-		puts("Deleted Volumes:");
-	for (i = 0; i < json_array_size(deleted); i++)
-		puts(json_string_value(json_array_get(deleted, i)));
-	space = human_size((double)json_int(done, "SpaceReclaimed", 0), 4);
-	printf("%sTotal reclaimed space: %s\n", json_array_size(deleted) ? "\n" : "", space);
+	prune_total(reclaimed);
 	return 0;
 }
 
