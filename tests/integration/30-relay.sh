@@ -19,8 +19,8 @@ flows() { netd_ask '{"op": "info"}' | python3 -c 'import json, sys; print(json.l
 descriptors() { in_host sh -c "ls /proc/$netd_pid/fd | wc -l"; }
 ticks() { cut -d' ' -f14,15 "/proc/$netd_pid/stat" | tr ' ' + | xargs echo | { read -r sum; echo $((sum)); }; }
 
-in_box python3 "$TEST_TMP/bin/relay_client.py" container
-in_inside python3 "$TEST_TMP/bin/relay_client.py" "netd's namespace"
+plays "from a container" in_box python3 "$TEST_TMP/bin/relay_client.py" container
+plays "from netd's namespace" in_inside python3 "$TEST_TMP/bin/relay_client.py" "netd's namespace"
 
 # A connection that may not be: the host's loopback, by any of its names.
 refuses() {

@@ -11,7 +11,7 @@ ours=$TEST_TMP/bin/docker
 
 # --- without an engine ---------------------------------------------------------------------------
 
-python3 "$top/tests/lib/record_engine.py" "$ours" "$top/tests/data/client-create.txt"
+plays "what create asks for" python3 "$top/tests/lib/record_engine.py" "$ours" "$top/tests/data/client-create.txt"
 
 no_engine() { as_user env DOCKER_HOST=unix:///nonexistent.sock "$ours" "$@"; }
 nl=$'\n'

@@ -10,7 +10,7 @@ ln -sf "$coracle" "$TEST_TMP/bin/docker"
 ours=$TEST_TMP/bin/docker nl=$'\n'
 o() { as_user "$ours" "$@"; }
 if "$docker_cli" --version >/dev/null 2>&1; then
-	ROUNDS=${ROUNDS:-25} python3 "$top/tests/lib/build_contexts.py" "$ours" "$docker_cli" || :
+	plays "contexts as the stock client sends them" env ROUNDS="${ROUNDS:-25}" python3 "$top/tests/lib/build_contexts.py" "$ours" "$docker_cli"
 else
 	skip "contexts as the stock client sends them" "machine: it is not installed"
 fi

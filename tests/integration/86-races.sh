@@ -8,7 +8,7 @@
 
 data=$test_home/.local/share/docker
 races() { # PART SECONDS
-	python3 "$top/tests/lib/races.py" "$1" "$xdg/docker.sock" "$data" "$coracle" bb "$2"
+	plays "$1" python3 "$top/tests/lib/races.py" "$1" "$xdg/docker.sock" "$data" "$coracle" bb "$2"
 }
 seconds=${RACES_SECONDS:-5}
 

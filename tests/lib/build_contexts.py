@@ -6,32 +6,16 @@ An engine that records stands for the real one.  Each case is a .dockerignore an
 the query and the archive's entries (name, type, mode, size, owner, content) are compared.  The cases are
 those below, and patterns put together at random (the seed is printed).  Prints "ok - ..." lines.
 """
-import hashlib, http.server, io, json, os, random, re, socketserver, subprocess, sys, tarfile, tempfile, threading
+import hashlib, io, json, os, random, re, subprocess, sys, tarfile, tempfile, threading
 import urllib.parse
+
+import stub_engine
 
 ours, stock = sys.argv[1:3]
 requests = []
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, status, body=b""):
-        self.send_response(status)
-        for name, value in (("Api-Version", "1.51"), ("Ostype", "linux"), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_HEAD(self):
-        self.answer(200)
-
-    def do_GET(self):
-        self.answer(200, b"{}")
-
+class Handler(stub_engine.Handler):
     def do_POST(self):
         body = b""
         while size := int(self.rfile.readline() or b"0", 16):
@@ -40,14 +24,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.readline()
         requests.append((self.path, self.headers.get("X-Registry-Config"), body))
         self.answer(200, b'{"stream":"Step 1/1 : FROM x\\n"}\r\n{"aux":{"ID":"sha256:abc"}}\r\n')
-
-
-class Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
-    def get_request(self):
-        sock, _ = super().get_request()
-        return sock, ("unix", 0)
 
 
 def plain(text):
@@ -140,7 +116,7 @@ with tempfile.TemporaryDirectory(prefix="build-contexts") as tmp:
     home, sock, root = tmp + "/home", tmp + "/s", tmp + "/ctx"
     os.makedirs(home + "/.docker")
     make_tree(root)
-    server = Server(sock, Handler)
+    server = stub_engine.Server(sock, Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     wrong = 0
     for text in cases:

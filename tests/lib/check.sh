@@ -29,6 +29,13 @@ run() { # CMD... -> $out, $status
 	status=$?
 	return 0
 }
+# A program that prints such lines itself: one more says that it came to its end.
+plays() { # NAME COMMAND...
+	local name=$1 status=0
+	shift
+	"$@" || status=$?
+	if [ "$status" = 0 ]; then ok "$name, to its end"; else not_ok "$name, to its end" "status $status"; fi
+}
 check() {
 	local name=$1
 	shift

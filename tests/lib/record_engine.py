@@ -9,32 +9,16 @@ that differ from a request without options: "HostConfig.Memory 67108864".
 
 --write prints the cases with what was found, instead of comparing.
 """
-import http.server, json, os, shlex, socketserver, subprocess, sys, tempfile, threading
+import json, os, shlex, subprocess, sys, tempfile, threading
+
+import stub_engine
 
 write = "--write" in sys.argv
 client, cases = [a for a in sys.argv[1:] if a != "--write"]
 requests = []
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, status, body=b""):
-        self.send_response(status)
-        for name, value in (("Api-Version", "1.51"), ("Ostype", "linux"), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_HEAD(self):
-        self.answer(200)
-
-    def do_GET(self):
-        self.answer(200, b"{}")
-
+class Handler(stub_engine.Handler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if "/containers/create" in self.path:
@@ -42,14 +26,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(201, b'{"Id":"made","Warnings":[]}')
         else:
             self.answer(204)
-
-
-class Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
-    def get_request(self):
-        sock, _ = super().get_request()
-        return sock, ("unix", 0)
 
 
 def differences(a, b, prefix=""):
@@ -77,7 +53,7 @@ def play(options):
 
 
 work = tempfile.mkdtemp()
-server = Server(work + "/sock", Handler)
+server = stub_engine.Server(work + "/sock", Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 env = {"DOCKER_HOST": f"unix://{work}/sock", "DOCKER_CONFIG": work, "HOME": "/home/u", "OURS": "from-us", "PATH": os.environ["PATH"]}
 for name, text in (("env", "X=1\n# note\n OURS\nY=a b\n"), ("labels", "l=v\n"), ("profile", '{ "a": 1 }'), ("bad-env", "A B=1\n")):
