@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define LIST_PIECE 32768 /* bytes of a list that are sent at a time */
+
 
 /* The container a path names, or NULL with the request answered. */
 static struct container *named(struct http *h)
@@ -46,8 +48,36 @@ static void done(struct http *h, int status, int rc, const struct err *e)
 
 /* --- list, inspect, create ----------------------------------------------------------------------- */
 
+/* A long list is on its way while it is made: who parses it need not wait for the end, nor we keep it all. */
+struct list_out {
+	struct http *h;
+	struct buf text;
+	bool any;
+};
+
+static int list_flush(struct list_out *out)
+{
+	int rc = !http_streaming(out->h) && http_stream_begin(out->h, 200, "application/json");
+
+	rc = rc || http_stream_write(out->h, out->text.p, out->text.n);
+	buf_reset(&out->text);
+	return rc ? -1 : 0;
+}
+
+static int list_one(void *arg, json_t *one_steal)
+{
+	struct list_out *out = arg;
+
+	buf_addc(&out->text, out->any ? ',' : '[');
+	out->any = true;
+	json_print(one_steal, false, &out->text);
+	json_decref(one_steal);
+	return out->text.n < LIST_PIECE ? 0 : list_flush(out);
+}
+
 static void list(struct http *h)
 {
+	struct list_out out = {.h = h, .text = BUF_INIT};
 	struct list_options o = {.all = http_query_bool(h, "all", false),
 		.size = http_query_bool(h, "size", false)};
 	cleanup_json json_t *filters = NULL;
@@ -59,7 +89,16 @@ static void list(struct http *h)
 		http_fail(h, &e);
 		return;
 	}
-	answer(h, 200, containers_list(http_engine(h), &o, &e), &e);
+	if (containers_list(http_engine(h), &o, list_one, &out, &e)) {
+		http_fail(h, &e);
+		return;
+	}
+	buf_adds(&out.text, out.any ? "]\n" : "[]\n");
+	if (http_streaming(h))
+		list_flush(&out);
+	else
+		http_text(h, 200, "application/json", out.text.p, out.text.n);
+	buf_release(&out.text);
 }
 
 static void inspect(struct http *h)

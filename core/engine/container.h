@@ -269,7 +269,10 @@ struct list_options {
 	int64_t limit;
 	const json_t *filters;
 };
-json_t *containers_list(struct engine *en, const struct list_options *o, struct err *e);
+/* Those that match, the newest first: each to @put, which takes it over; -1 from there ends the list, which is no
+ * error.  -1 with @e before the first if there is something wrong with @o. */
+int containers_list(struct engine *en, const struct list_options *o, int (*put)(void *arg, json_t *one_steal), void *arg,
+	struct err *e);
 json_t *container_top(struct engine *en, struct container *c, const char *ps_args, struct err *e);
 /* "running", "paused", … c->lock is held. */
 const char *container_status(const struct container *c);

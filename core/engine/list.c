@@ -398,39 +398,48 @@ static bool match(struct query *q, struct container *c)
 		!(json_array_size(unwanted) && filter_labels(unwanted, labels));
 }
 
-json_t *containers_list(struct engine *en, const struct list_options *o, struct err *e)
+int containers_list(struct engine *en, const struct list_options *o, int (*put)(void *arg, json_t *one_steal), void *arg,
+	struct err *e)
 {
 	struct query q = {.en = en, .filters = o->filters,
 		.all = o->all || o->limit > 0};
 	cleanup_json json_t *links = NULL;
 	struct container **all;
-	json_t *list, *j;
+	int64_t left = o->limit > 0 ? o->limit : INT64_MAX;
+	json_t *j;
 	size_t i;
 
 	if (check_filters(o->filters, e) ||
 		time_of(en, json_object_get(o->filters, "before"), &q.before, e) ||
 		time_of(en, json_object_get(o->filters, "since"), &q.since, e))
-		return NULL;
+		return -1;
 	resolve_ancestors(&q);
 	links = links_names(en);
 	all = containers_all(en);
-	list = json_array();
-	for (i = 0; all[i]; i++) {
-		if (o->limit > 0 && (int64_t)json_array_size(list) >= o->limit)
-			break;
+	for (i = 0; all[i] && left; i++) {
 		j = match(&q, all[i]) ? describe(en, all[i], o->size, links) : NULL;
-		if (j)
-			json_array_append_new(list, j);
+		left -= j != NULL;
+		if (j && put(arg, j))
+			break;
 	}
 	containers_free(all);
 	json_decref(q.ancestors);
-	return list;
+	return 0;
+}
+
+static int append(void *list, json_t *one_steal)
+{
+	return json_array_append_new(list, one_steal);
 }
 
 json_t *containers_disk_usage(struct engine *en, struct err *e)
 {
 	cleanup_json json_t *none = json_object();
 	struct list_options o = {.all = true, .size = true, .filters = none};
+	json_t *list = json_array();
 
-	return containers_list(en, &o, e);
+	if (!containers_list(en, &o, append, list, e))
+		return list;
+	json_decref(list);
+	return NULL;
 }
