@@ -47,7 +47,7 @@ ours, peer, limit = map(json.loads, sys.argv[1:])
 
 def record(name, value, unit, peer_value, goal):
     """name value unit peer peer_value ratio goal; "-" for what there is not."""
-    ratio = "%.2f" % (peer_value / value) if peer_value else "-"
+    ratio = "%.2fx" % (peer_value / value) if peer_value else "-"
     print("images.%s %s %s %s %s %s %s" % (name, value, unit, "docker" if peer_value else "-",
         peer_value or "-", ratio, goal))
 
@@ -65,8 +65,8 @@ for what, goal in (("pull", 4), ("load", 4), ("save", 3), ("push", 2)):
     print(line)
 print("%-46s %7.1f MB  goal <= 64 MB" % ("engine and workers together, at most", ours["rss"] / 1e6))
 for what, goal in (("pull", 4), ("load", 4), ("save", 3), ("push", 2)):
-    record(what, ours[what], "s", peer and peer[what], goal)
+    record(what, ours[what], "s", peer and peer[what], ">=%dx" % goal)
     if limit:
         record(what + "_limit", max(map(limit.get, needs[what])), "s", None, "-")
-record("rss", round(ours["rss"] / 1e6, 1), "MB", None, 64)
+record("rss", round(ours["rss"] / 1e6, 1), "MB", None, "<=64MB")
 PY

@@ -44,7 +44,7 @@ mkdir -p "$test_home" "$xdg" "$TEST_TMP/bin"
 chmod 700 "$test_home" "$xdg"
 [ "$(id -u)" != 0 ] || chown "$test_uid:$test_gid" "$test_home" "$xdg"
 # The tree may lie where only root can read: the user runs a copy.
-cp "$CORACLE" "$TEST_TMP/bin/coracle"
+cp "$CORACLE" "$TEST_TMP/bin/coracle" || { echo "not ok - $CORACLE: build it first"; exit 1; }
 chmod 755 "$TEST_TMP/bin" "$TEST_TMP/bin/coracle"
 coracle=$TEST_TMP/bin/coracle
 
