@@ -99,7 +99,8 @@ static void notify(const struct supervisor *s, const char *text)
 static int engine_start(struct supervisor *s, struct err *e)
 {
 	enum { FIRST = ROLE_CONFIG }; /* behind ROLE_CONTROL */
-	int fds[ROLE_LISTEN - FIRST + ROLE_LISTEN_MAX];
+	int fds[ROLE_LISTEN - FIRST + ROLE_LISTEN_MAX + 1];
+	bool kit = s->state.api >= 0;
 	char count[16];
 	size_t i;
 
@@ -108,11 +109,12 @@ static int engine_start(struct supervisor *s, struct err *e)
 	fds[ROLE_EXEC_LOCK - FIRST] = s->exec_lock;
 	for (i = 0; i < s->listen.n; i++)
 		fds[ROLE_LISTEN - FIRST + i] = s->listen.v[i].fd;
+	fds[ROLE_LISTEN - FIRST + i] = s->state.api;
 	snprintf(count, sizeof(count), "%zu", s->listen.n);
 	s->told = false;
 	s->begun = clock_mono_ns();
-	s->control = proc_spawn_talking((const char *const[]){":engine", count, s->reloaded ? "reload" : NULL, NULL}, fds,
-		ROLE_LISTEN - FIRST + s->listen.n, &s->engine, NULL, e);
+	s->control = proc_spawn_talking((const char *const[]){":engine", count, kit ? s->state.path : "", s->reloaded ? "reload" : NULL, NULL},
+		fds, ROLE_LISTEN - FIRST + s->listen.n + kit, &s->engine, NULL, e);
 	return s->control < 0 ? -1 : 0;
 }
 
@@ -382,7 +384,7 @@ int dockerd_rootless_main(int argc, char **argv)
 	static const char *const setup[] = {"check", "install", "uninstall", NULL};
 	struct supervisor s = {
 		.data_lock = -1, .exec_lock = -1, .signals = -1, .memory = -1, .control = -1,
-		.way.driver = DRIVER_INIT, .state = {-1, -1, NULL, NULL}};
+		.way.driver = DRIVER_INIT, .state = {-1, -1, -1, NULL, NULL}};
 	struct err e = ERR_INIT;
 	bool answered = false;
 

@@ -116,19 +116,6 @@ static int list_ports(bool json, char **args)
 	return 0;
 }
 
-static json_t *spec_json(const struct kit_port *p)
-{
-	json_t *j = json_object();
-
-	json_set_str(j, "proto", p->proto);
-	json_set_str(j, "parentIP", p->parent_ip);
-	json_set_int(j, "parentPort", p->parent_port);
-	if (*p->child_ip)
-		json_set_str(j, "childIP", p->child_ip);
-	json_set_int(j, "childPort", p->child_port);
-	return j;
-}
-
 static int add_ports(bool json, char **args)
 {
 	struct err e = ERR_INIT;
@@ -141,8 +128,8 @@ static int add_ports(bool json, char **args)
 
 		if (kit_port_parse(*args, &p, &e))
 			return fail(&e);
-		body = spec_json(&p);
-		if (ask("POST", "/v1/ports", body, &made, &e))
+		body = kit_port_to_json(&p);
+		if (ask("POST", "/v1/ports", json_obj(body, "spec"), &made, &e))
 			return fail(&e);
 		if (json)
 			print_json(made, false);

@@ -8,7 +8,7 @@
  *   then waits: for the child's end, for signals to pass on, for requests on api.sock.
  *
  *	STATE/lock	locked while we live		STATE/child_pid  to be entered with nsenter
- *	STATE/api.sock	REST (rootlesskit/state.c)	STATE/netns	  with --detach-netns, inside
+ *	STATE/api.sock	REST (api/kit_api.h)	STATE/netns	  with --detach-netns, inside
  *
  * Exit status: the command's; 255 if a signal ended it; 1 for failures of ours.
  */
@@ -237,10 +237,31 @@ static int go(struct parent *p, struct err *e)
 
 /* --- until it ends -------------------------------------------------------------------------------- */
 
+static int api_add(void *parent, struct kit_port *port, struct err *e)
+{
+	const struct parent *p = parent;
+
+	return forward_add(port, p->control, e);
+}
+
+static int api_remove(void *parent, int id, struct err *e)
+{
+	(void)parent;
+	return forward_remove(id, e);
+}
+
+static struct kit_port *api_list(void *parent, size_t *n)
+{
+	(void)parent;
+	return forward_list(n);
+}
+
 /* The child's wait status. */
 static int attend(struct parent *p)
 {
-	struct kit_state state = {&p->kit, p->dir, p->child, &p->network, p->control};
+	const struct kit_network *n = &p->network;
+	struct kit_api api = {p->dir, p->child, *n->dns ? p->kit.net : NULL, n->dns, n->child_ip, p->kit.port_driver, api_add,
+		api_remove, api_list, p};
 	struct pollfd fds[2] = {{p->signals, POLLIN, 0}, {p->api, POLLIN, 0}};
 	int status;
 	pid_t got;
@@ -258,7 +279,7 @@ static int attend(struct parent *p)
 		if (fds[0].revents)
 			proc_signals_pass(p->signals, p->role);
 		if (fds[1].revents)
-			state_serve(&state, p->api);
+			kit_api_serve(&api, p->api);
 	}
 }
 

@@ -31,6 +31,7 @@ int preflight_lock(const char *what, const char *path, mode_t mode, struct err *
 /* --- state.c --- */
 struct state_dir {
 	int dir, lock; /* -1: another one has it */
+	int api;       /* listening: api.sock, which engines answer on */
 	char *path, *netns;
 };
 

@@ -145,9 +145,11 @@ void way_for_engine(struct way *w, pid_t engine, const char *exec_root, const ch
 	cleanup_close int reply = to;
 
 	answer.ok = !connect_engine(w, engine, exec_root, name, &answer.err);
-	if (answer.ok)
-		snprintf(answer.driver, sizeof(answer.driver), "%s", w->name);
-	else
+	if (answer.ok) {
+		snprintf(answer.way.driver, sizeof(answer.way.driver), "%s", w->name);
+		snprintf(answer.way.dns, sizeof(answer.way.dns), "%s", w->driver.dns);
+		snprintf(answer.way.child_ip, sizeof(answer.way.child_ip), "%s", w->driver.child_ip);
+	} else
 		*w->name = 0;
 	/* If that fails, the engine has ended. */
 	sock_send(reply, &answer, sizeof(answer), NULL, 0);

@@ -250,70 +250,16 @@ static bool is_udp(const struct kit_port *p)
 	return *p->proto == 'u';
 }
 
-static int explain_privileged(const struct kit_port *p, struct err *e)
-{
-	cleanup_buf struct buf text = BUF_INIT;
-	struct err cause = *e;
-	uint64_t from = 1024;
-
-	if (e->code != EACCES || p->parent_port >= 1024)
-		return -1;
-	if (!file_read_at(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", 32, &text, NULL))
-		parse_u64(span_trim((struct span){text.p, strcspn(text.p, "\n")}), 65536, &from);
-	return err_kind(e, ERR_FORBIDDEN,
-		"cannot expose privileged port %u, you can add 'net.ipv4.ip_unprivileged_port_start=%u' to /etc/sysctl.conf "
-		"(currently %u), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose a larger port number (>= %u): %s",
-		p->parent_port, p->parent_port, (unsigned int)from, (unsigned int)from, cause.msg);
-}
-
 static int listen_on(struct forward *f, struct err *e)
 {
 	const struct kit_port *p = &f->port;
-	bool v6 = p->proto[3] == '6' || strchr(p->parent_ip, ':');
-	struct port host = {.proto = is_udp(p) ? PORT_UDP : PORT_TCP, .host_port = p->parent_port};
 
-	snprintf(host.host_ip, sizeof(host.host_ip), "%s", *p->parent_ip ? p->parent_ip : v6 ? "::" : "0.0.0.0");
-	f->listener.fd = port_bind(&host, e);
-	if (f->listener.fd < 0) {
-		int code = e->code;
-
-		/* The protocol as it was asked for; port_bind() names the address' own. */
-		err_kind(e, ERR_FAILED, v6 ? "listen %s [%s]:%u: bind: %s" : "listen %s %s:%u: bind: %s", p->proto, host.host_ip,
-			host.host_port, port_bind_reason(code));
-		e->code = code;
-		return explain_privileged(p, e);
-	}
+	f->listener.fd = kit_port_bind(p, port_bind, e);
+	if (f->listener.fd < 0)
+		return -1;
 	f->listener.ready = is_udp(p) ? udp_receive : tcp_accept;
 	if (loop_add(&f->loop, &f->listener, EPOLLIN))
 		return err_set(e, errno, "watching port %u", p->parent_port);
-	return 0;
-}
-
-static const char *const protos[] = {"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", NULL};
-
-static int check(const struct kit_port *p, struct peer *target, struct err *e)
-{
-	size_t i;
-	bool v6 = p->proto[0] && p->proto[3] == '6';
-	const char *ip = *p->child_ip ? p->child_ip : v6 ? "::1" : "127.0.0.1";
-	struct peer parent;
-
-	if (!str_in(p->proto, protos))
-		return err_kind(e, ERR_INVALID, "unknown proto: \"%s\"", p->proto);
-	if (*p->parent_ip && peer_parse(p->parent_ip, 1, &parent))
-		return err_kind(e, ERR_INVALID, "invalid ParentIP: \"%s\"", p->parent_ip);
-	if (!p->parent_port)
-		return err_kind(e, ERR_INVALID, "invalid ParentPort: '\\x00'");
-	if (peer_parse(ip, p->child_port, target))
-		return err_kind(e, ERR_INVALID, "invalid ChildIP: \"%s\"", p->child_ip);
-	if (!p->child_port)
-		return err_kind(e, ERR_INVALID, "invalid ChildPort: '\\x00'");
-	for (i = 0; i < PORTS_MAX; i++) {
-		const struct kit_port *o = ports[i] ? &ports[i]->port : NULL;
-
-		if (o && o->parent_port == p->parent_port && !strcmp(o->proto, p->proto) && !strcmp(o->parent_ip, p->parent_ip))
-			return err_kind(e, ERR_CONFLICT, "conflict with ID %d", o->id);
-	}
 	return 0;
 }
 
@@ -326,6 +272,18 @@ static struct forward **free_place(struct err *e)
 			return &ports[i];
 	err_kind(e, ERR_FAILED, "more than %d ports", PORTS_MAX);
 	return NULL;
+}
+
+struct kit_port *forward_list(size_t *n)
+{
+	struct kit_port *list = xcalloc(PORTS_MAX, sizeof(*list));
+	size_t i;
+
+	*n = 0;
+	for (i = 0; i < PORTS_MAX; i++)
+		if (ports[i])
+			list[(*n)++] = ports[i]->port;
+	return list;
 }
 
 void forward_by_slirp(const char *api, const char *guest)
@@ -349,10 +307,11 @@ int forward_add(struct kit_port *p, int control, struct err *e)
 {
 	struct forward **place = free_place(e), *f;
 	struct peer target;
-	size_t i;
+	size_t i, n;
 	int rc;
+	cleanup_free struct kit_port *list = forward_list(&n);
 
-	if (!place || check(p, &target, e))
+	if (!place || kit_port_check(p, list, n, &target, e))
 		return -1;
 	f = xcalloc(1, sizeof(*f));
 	f->listener.fd = -1;
@@ -410,85 +369,4 @@ int forward_remove(int id, struct err *e)
 		return 0;
 	}
 	return err_kind(e, ERR_NOT_FOUND, "unknown id: %d", id);
-}
-
-size_t forward_list(struct kit_port *out, size_t max)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < PORTS_MAX && n < max; i++)
-		if (ports[i])
-			out[n++] = ports[i]->port;
-	return n;
-}
-
-/* --- "[IP:]PORT:[IP:]PORT/PROTO" ---------------------------------------------------------------- */
-
-static int bad_spec(const char *what, const char *text, struct err *e)
-{
-	return err_kind(e, ERR_INVALID, "%s in PortSpec string: \"%s\"", what, text);
-}
-
-static int take_ip(struct span s, char out[46])
-{
-	if (s.n > 1 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-		s = (struct span){s.p + 1, s.n - 2};
-	if (s.n > 45)
-		return -1;
-	memcpy(out, s.p, s.n);
-	out[s.n] = 0;
-	return 0;
-}
-
-/* The next field from the right; in brackets it may hold colons. */
-static bool field(struct span *rest, struct span *out)
-{
-	ssize_t colon = span_rchr(*rest, ':');
-	struct span all = *rest;
-
-	if (rest->n && rest->p[rest->n - 1] == ']') {
-		ssize_t open = span_rchr(*rest, '[');
-
-		colon = open > 0 && rest->p[open - 1] == ':' ? open - 1 : -1;
-	}
-	if (colon < 0) {
-		*out = all;
-		*rest = (struct span){all.p, 0};
-		return all.n > 0;
-	}
-	*out = span_cut(rest, (size_t)colon);
-	return true;
-}
-
-int kit_port_parse(const char *text, struct kit_port *p, struct err *e)
-{
-	struct span rest = span_of(text), proto, child, ip, parent, parent_ip;
-	ssize_t slash = span_rchr(rest, '/');
-	struct peer peer;
-	uint64_t n;
-
-	*p = (struct kit_port){0};
-	if (slash < 0)
-		return bad_spec("missing proto", text, e);
-	proto = span_cut(&rest, (size_t)slash);
-	if (!proto.n || proto.n >= sizeof(p->proto))
-		return bad_spec("unexpected proto", text, e);
-	memcpy(p->proto, proto.p, proto.n);
-	if (!str_in(p->proto, protos))
-		return err_kind(e, ERR_INVALID, "invalid PortSpec string: \"%s\": unknown proto: \"%s\"", text, p->proto);
-	if (!field(&rest, &child) || parse_u64(child, 65535, &n) || !n)
-		return bad_spec("unexpected ChildPort", text, e);
-	p->child_port = (uint16_t)n;
-	if (!field(&rest, &parent))
-		return bad_spec("unexpected ParentPort", text, e);
-	if (parse_u64(parent, 65535, &n)) { /* a child's address is in between */
-		ip = parent;
-		if (take_ip(ip, p->child_ip) || peer_parse(p->child_ip, 1, &peer) || !field(&rest, &parent) ||
-			parse_u64(parent, 65535, &n))
-			return bad_spec("unexpected ParentPort", text, e);
-	}
-	p->parent_port = (uint16_t)n;
-	if (!field(&rest, &parent_ip) || rest.n || take_ip(parent_ip, p->parent_ip) || peer_parse(p->parent_ip, 1, &peer))
-		return bad_spec("unexpected ParentIP", text, e);
-	return 0;
 }

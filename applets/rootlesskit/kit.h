@@ -18,6 +18,7 @@
 #ifndef ROOTLESSKIT_KIT_H
 #define ROOTLESSKIT_KIT_H
 
+#include "api/kit_api.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "net/driver.h"
@@ -27,8 +28,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KIT_VERSION "2.0.2"	/* of RootlessKit whose interface this is */
-#define KIT_API_VERSION "1.1.1"
 #define KIT_LIST_MAX 64		/* --copy-up, --publish: at most so many each */
 
 struct kit_list {
@@ -64,15 +63,6 @@ struct kit_message {
 	int family, type; /* SOCKET */
 	char dns[64];	  /* GO: "" leaves /etc/resolv.conf alone */
 	struct err err;
-};
-
-struct kit_port {
-	int id;
-	char proto[8];	   /* "tcp", "tcp4", "tcp6", "udp", … */
-	char parent_ip[46]; /* "": all */
-	uint16_t parent_port;
-	char child_ip[46]; /* "": loopback */
-	uint16_t child_port;
 };
 
 /* --- copyup.c, mounts.c: the child's mounts --- */
@@ -128,23 +118,9 @@ int slirp_remove_port(const char *api, int64_t id, struct err *e);
 /* --- forward.c: the ports, by the port drivers "builtin" and "slirp4netns" --- */
 /* Ports go by slirp4netns at that socket, to that address, not by ourselves. */
 void forward_by_slirp(const char *api, const char *guest);
-/* "127.0.0.1:8080:80/tcp", "127.0.0.1:8080:10.0.2.100:80/tcp". */
-int kit_port_parse(const char *text, struct kit_port *p, struct err *e);
-/* Listen on it; p->id is set.  @control: the child. Main thread only, like the next two. */
+/* Listen on it; p->id is set.  @control: the child.  Main thread only, like the next two. */
 int forward_add(struct kit_port *p, int control, struct err *e);
 int forward_remove(int id, struct err *e);
-size_t forward_list(struct kit_port *out, size_t max);
-
-/* --- state.c: api.sock --- */
-struct kit_state {
-	const struct kit *kit;
-	const char *dir;
-	pid_t child;
-	const struct kit_network *network;
-	int control;
-};
-
-/* Answer one connection on the listening socket; blocks two seconds at most. */
-void state_serve(const struct kit_state *s, int listener);
+struct kit_port *forward_list(size_t *n); /* to free() */
 
 #endif

@@ -17,10 +17,12 @@
  */
 #include "api/engine_role.h"
 #include "api/http.h"
+#include "api/kit_api.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/engine.h"
+#include "engine/kit_ports.h"
 #include "engine/network.h"
 #include "engine/ports.h"
 #include "net/netd.h"
@@ -36,6 +38,7 @@
 #include <unistd.h>
 
 #define SIGNALS_STACK_KB 256
+#define KIT_STACK_KB 64
 #define STOP_GRACE_MS 1000 /* for requests that run, once the containers have ended */
 
 static struct engine engine;
@@ -74,7 +77,7 @@ static int bind_privileged(struct port *p, struct err *e)
 }
 
 /* Network drivers run in the user's own namespaces: the supervisor starts them. */
-static int connect_network(const char *driver, char used[32], struct err *e)
+static int connect_network(const char *driver, struct network_way *way, struct err *e)
 {
 	struct role_message m = {.word = ROLE_NETWORK};
 	struct role_network answer = {.err = ERR_INIT};
@@ -91,7 +94,7 @@ static int connect_network(const char *driver, char used[32], struct err *e)
 	}
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);
-	snprintf(used, 32, "%s", answer.driver);
+	*way = answer.way;
 	if (!answer.ok)
 		*e = answer.err;
 	return answer.ok ? 0 : -1;
@@ -181,6 +184,30 @@ static int serve(int listeners, struct err *e)
 			return -1;
 	i = thread_start("supervisor", watch_supervisor, NULL, 16);
 	return i ? err_set(e, i, "starting a thread") : 0;
+}
+
+/* What rootlessctl asks and changes; the network inside is netd's. */
+static struct kit_api kit_api = {.add = kit_ports_add, .remove = kit_ports_remove, .list = kit_ports_list, .arg = &engine};
+
+static void kit_main(void *arg)
+{
+	for (;;)
+		kit_api_serve(&kit_api, (int)(intptr_t)arg);
+}
+
+static int serve_kit(const char *dir, int listener, struct err *e)
+{
+	const char *driver = getenv("DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER");
+	int rc;
+
+	kit_api.dir = dir;
+	kit_api.child = getpid();
+	kit_api.net = *engine.way.driver ? engine.way.driver : "relay";
+	kit_api.dns = engine.way.dns;
+	kit_api.child_ip = engine.way.child_ip;
+	kit_api.port_driver = !engine.netd || (driver && !strcmp(driver, "none")) ? "none" : "builtin";
+	rc = thread_start("rootlesskit", kit_main, (void *)(intptr_t)listener, KIT_STACK_KB);
+	return rc ? err_set(e, rc, "starting a thread") : 0;
 }
 
 /* In dockerd's words: people and scripts wait for this line. */
@@ -313,7 +340,7 @@ static int listeners_of(int argc, char **argv)
 {
 	uint64_t n;
 
-	if (argc < 2 || argc > 3 || parse_u64(span_of(argv[1]), ROLE_LISTEN_MAX, &n))
+	if (argc < 3 || argc > 4 || parse_u64(span_of(argv[1]), ROLE_LISTEN_MAX, &n))
 		return -1;
 	return (int)n;
 }
@@ -323,6 +350,7 @@ int engine_role_main(int argc, char **argv)
 	int listeners = listeners_of(argc, argv), fd, rc;
 	struct config config = {0};
 	pid_t supervisor = getppid();
+	bool kit = argc > 2 && *argv[2];
 	struct err e = ERR_INIT;
 	enum role_step failed;
 	sigset_t signals;
@@ -330,9 +358,9 @@ int engine_role_main(int argc, char **argv)
 	if (listeners < 0)
 		return 2;
 	block_signals(&signals);
-	for (fd = ROLE_CONTROL; fd < ROLE_LISTEN + listeners; fd++)
+	for (fd = ROLE_CONTROL; fd < ROLE_LISTEN + listeners + kit; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	if (load_config(&config, argc == 3, &e))
+	if (load_config(&config, argc == 4, &e))
 		return fail(STEP_OPEN, &e);
 	failed = enter_userns(&config, &e);
 	if (failed)
@@ -342,7 +370,7 @@ int engine_role_main(int argc, char **argv)
 	umask(0022);
 	ports_set_privileged(bind_privileged);
 	networks_set_driver(connect_network);
-	if (engine_open(&engine, &config, &e) || serve(listeners, &e))
+	if (engine_open(&engine, &config, &e) || serve(listeners, &e) || (kit && serve_kit(argv[2], ROLE_LISTEN + listeners, &e)))
 		return fail(STEP_OPEN, &e);
 	log_info("storage driver %s", store_driver_name(&engine.store));
 	tell(ROLE_READY);

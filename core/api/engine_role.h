@@ -2,8 +2,9 @@
 /*
  * core/api/engine_role.h - what supervisor and engine say to each other
  *
- * The supervisor starts the role ":engine COUNT [reload]" with these descriptors (as 3, 4, 5, …; COUNT
- * listening sockets are the last; "reload": read daemon.json again) and talks with it over CONTROL, a SOCK_SEQPACKET pair. One
+ * The supervisor starts the role ":engine COUNT KIT-DIR [reload]" with these descriptors (as 3, 4, 5, …; COUNT
+ * listening sockets are the last; KIT-DIR, unless it is "", is RootlessKit's state directory, and one more socket
+ * its API's; "reload": read daemon.json again) and talks with it over CONTROL, a SOCK_SEQPACKET pair. One
  * message is one struct role_message; only its first bytes travel where the rest is not used. Signals
  * are sent as signals: TERM and INT stop, HUP reloads.
  *
@@ -22,6 +23,7 @@
 #define API_ENGINE_ROLE_H
 
 #include "base/err.h"
+#include "engine/engine.h"
 #include "net/port.h"
 
 enum { ROLE_CONTROL = 3, ROLE_CONFIG, ROLE_DATA_LOCK, ROLE_EXEC_LOCK, ROLE_LISTEN };
@@ -50,7 +52,7 @@ struct role_bound {
 
 struct role_network {
 	bool ok;
-	char driver[32]; /* of ok: which */
+	struct network_way way; /* of ok: which */
 	struct err err;	 /* else: why not */
 };
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "engine/container.h"
+#include "engine/kit_ports.h"
 #include "engine/limits.h"
 #include "engine/network.h"
 #include "engine/ports.h"
@@ -206,6 +207,7 @@ int engine_open(struct engine *en, struct config *config, struct err *e)
 	sweep_cgroups(en);
 	networks_settle(en);
 	ports_settle(en);
+	kit_ports_restore(en);
 	containers_resume(en);
 	return 0;
 }
@@ -289,6 +291,7 @@ void engine_stop(struct engine *en)
 	en->stopping = true;
 	if (!en->config.live_restore)
 		stop_containers(en);
+	kit_ports_drop(en);
 	containers_count(en, &n);
 	/* Containers without an engine keep their network. */
 	if (en->netd && !n.running && !n.paused)

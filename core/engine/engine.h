@@ -32,6 +32,12 @@ struct networks;
 struct volume;
 struct watcher;
 
+/* How a network driver of the supervisor's connects the containers' network. */
+struct network_way {
+	char driver[32];       /* "": none does */
+	char dns[46], child_ip[46]; /* its name server, and its address inside; "": none */
+};
+
 struct engine {
 	struct config config;
 	int datafd; /* data-root */
@@ -57,7 +63,7 @@ struct engine {
 	struct networks *networks; /* network_table.h */
 	struct netd *netd;	   /* NULL: there is none, and no_netd says why */
 	struct err no_netd;
-	char driver[32];	      /* the network driver that is the way out, "": the relay, or none */
+	struct network_way way;	      /* the network driver that is the way out; none: the relay, or nothing */
 	struct err no_relay, no_driver; /* why the relay does not work here, and no other does; "" */
 };
 

@@ -59,6 +59,6 @@ json_t *network_settings_summary(const struct container *c);
 
 /* Who connects the containers' network by a network driver (net/driver.h), "" for any, and says by which; before
  * networks_load(). */
-void networks_set_driver(int (*connect)(const char *driver, char used[32], struct err *e));
+void networks_set_driver(int (*connect)(const char *driver, struct network_way *way, struct err *e));
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/proc.h"
 #include "engine/container.h"
 #include "engine/host_dns.h"
+#include "engine/kit_ports.h"
 #include "net/driver.h"
 #include "net/netd.h"
 #include "net/netns.h"
@@ -28,9 +29,9 @@
 
 #define REMOVE_STACK_KB 64
 
-static int (*connect_driver)(const char *driver, char used[32], struct err *e);
+static int (*connect_driver)(const char *driver, struct network_way *way, struct err *e);
 
-void networks_set_driver(int (*connect)(const char *driver, char used[32], struct err *e))
+void networks_set_driver(int (*connect)(const char *driver, struct network_way *way, struct err *e))
 {
 	connect_driver = connect;
 }
@@ -52,7 +53,7 @@ static int close_bridge(struct engine *en, const char *bridge, bool remove, stru
 	struct nl nl = NL_INIT;
 	int rc;
 
-	if (*en->driver)
+	if (*en->way.driver)
 		return driver_close_bridge(&en->networks->inside, bridge, remove, e);
 	rc = nl_open(&nl, netd_netns(en->netd), NETLINK_NETFILTER, e);
 	for (size_t i = 0; i < ARRAY_SIZE(families) && !rc; i++) {
@@ -204,6 +205,7 @@ static void replay(void *arg)
 	tell_loopback(arg);
 	tell_mtu(arg);
 	host_dns_tell(arg);
+	kit_ports_restore(arg);
 	sandboxes_replay(arg);
 }
 
@@ -225,15 +227,15 @@ static int reach_outside(struct engine *en, const char *asked, struct err *e)
 	if (asked && (!en->netd || !connect_driver))
 		return err_kind(e, ERR_UNAVAILABLE, "network %s: %s", asked, en->netd ? "nobody starts it" : en->no_netd.msg);
 	if (asked)
-		return connect_driver(asked, en->driver, e);
+		return connect_driver(asked, &en->way, e);
 	en->no_relay = (struct err)ERR_INIT;
 	if (!en->netd || !relay_fails(en, &en->no_relay))
 		return 0;
 	log_err(&en->no_relay, "the relay cannot work here");
-	if (!connect_driver || connect_driver("", en->driver, &en->no_driver))
+	if (!connect_driver || connect_driver("", &en->way, &en->no_driver))
 		log_err(&en->no_driver, "containers have no way out of their networks");
 	else
-		log_warn("%s is used instead", en->driver);
+		log_warn("%s is used instead", en->way.driver);
 	return 0;
 }
 

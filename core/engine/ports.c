@@ -53,6 +53,19 @@ void ports_set_privileged(int (*bind)(struct port *p, struct err *e))
 	bind_privileged = bind;
 }
 
+int ports_bind_host(struct port *p, struct err *e)
+{
+	int fd = port_bind(p, e);
+	struct err why;
+
+	if (fd < 0 && e->code == EACCES && bind_privileged) {
+		fd = bind_privileged(p, &why);
+		if (fd < 0 && why.code != EACCES && why.code != EPERM)
+			*e = why;
+	}
+	return fd;
+}
+
 /* --- what is asked for ------------------------------------------------------------------------ */
 
 static uint16_t number(struct span s)
@@ -162,32 +175,10 @@ static bool is_ours(const struct batch *b, const struct port *p)
 	return found;
 }
 
-/* RootlessKit's words about a port below net.ipv4.ip_unprivileged_port_start. */
-static void explain_privileged(const struct port *p, struct err *e)
-{
-	static const char path[] = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
-	cleanup_buf struct buf text = BUF_INIT;
-	uint16_t start;
-
-	if (file_read_at(AT_FDCWD, path, 16, &text, NULL))
-		return;
-	start = number((struct span){text.p, strcspn(text.p, "\n")});
-	if (p->host_port < start)
-		err_wrap(e, "cannot expose privileged port %u, you can add 'net.ipv4.ip_unprivileged_port_start=%u' to "
-			"/etc/sysctl.conf (currently %u), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose "
-			"a larger port number (>= %u)", p->host_port, p->host_port, start, start);
-}
-
 static int bind_one(const struct batch *b, struct port *p, struct err *e)
 {
-	int fd = port_bind(p, e);
-	struct err why;
+	int fd = ports_bind_host(p, e);
 
-	if (fd < 0 && e->code == EACCES && bind_privileged) {
-		fd = bind_privileged(p, &why);
-		if (fd < 0 && why.code != EACCES && why.code != EPERM)
-			*e = why;
-	}
 	if (fd >= 0)
 		return fd;
 	if (e->code == EADDRINUSE && is_ours(b, p)) {
@@ -196,7 +187,7 @@ static int bind_one(const struct batch *b, struct port *p, struct err *e)
 		return -1;
 	}
 	if (e->code == EACCES)
-		explain_privileged(p, e);
+		port_explain_privileged(p, e);
 	return err_wrap(e, "error while calling RootlessKit PortManager.AddPort()");
 }
 
@@ -304,7 +295,7 @@ static int serve(struct engine *en, const char *owner, const struct ports_endpoi
 
 	target.ip4 = ep->ip4 && *ep->ip4 ? ep->ip4 : NULL;
 	target.ip6 = ep->ip6 && *ep->ip6 ? ep->ip6 : NULL;
-	return port_publish(en->netd, p, &target, fd, e);
+	return port_publish(en->netd, p, &target, fd, NULL, e);
 }
 
 static json_t *batch_to_json(const struct batch *b)
@@ -401,9 +392,7 @@ static int restore_one(struct engine *en, const struct container *c, const struc
 	rc = serve(en, c->id, ep, &p, w.to, -1, e);
 	if (!rc || e->kind != ERR_NOT_FOUND)
 		return rc;
-	fd = port_bind(&p, e);
-	if (fd < 0 && e->code == EACCES && bind_privileged)
-		fd = bind_privileged(&p, e);
+	fd = ports_bind_host(&p, e);
 	return fd < 0 ? -1 : serve(en, c->id, ep, &p, w.to, fd, e);
 }
 
@@ -434,10 +423,10 @@ void ports_settle(struct engine *en)
 
 	json_array_foreach(held, i, v) {
 		const char *owner = json_str(v, "owner", "");
-		struct container *c = container_get(en, owner, NULL);
+		struct container *c = *owner ? container_get(en, owner, NULL) : NULL;
 		struct err e;
 
-		if ((!c || !container_is_running(c)) && port_close_all(en->netd, owner, &e))
+		if (*owner && (!c || !container_is_running(c)) && port_close_all(en->netd, owner, &e))
 			log_err(&e, "closing the ports of container %.12s", owner);
 		container_put(c);
 	}

@@ -55,6 +55,9 @@ void ports_settle(struct engine *en);
 /* Who binds what port_bind() may not (EACCES), if anybody does; before the first publishing. */
 void ports_set_privileged(int (*bind)(struct port *p, struct err *e));
 
+/* port_bind(), or that one. */
+int ports_bind_host(struct port *p, struct err *e);
+
 /* NetworkSettings.Ports: {"80/tcp": [{"HostIp", "HostPort"}], "81/tcp": null}; c->lock is held. */
 json_t *ports_inspect(const struct container *c);
 /* "Ports" of the list: [{"IP", "PrivatePort", "PublicPort", "Type"}]; c->lock is held. */

@@ -69,7 +69,7 @@ static int space_open(struct engine *en, const struct container *c, struct space
 /* Neither the relay works here nor another driver: without a route programs are told at once. */
 static bool has_way_out(const struct engine *en)
 {
-	return !*en->no_relay.msg || *en->driver;
+	return !*en->no_relay.msg || *en->way.driver;
 }
 
 static int set_routes(const struct engine *en, const struct container *c, const struct space *space, struct err *e)

@@ -172,15 +172,15 @@ static void add_network_warnings(struct engine *en, json_t *w)
 		return;
 	}
 	relay = json_obj(about, "relay");
-	if (*en->no_relay.msg && *en->driver) {
-		cleanup_free char *what = xasprintf("Containers' way out is %s, slower than the relay, which cannot work here", en->driver);
+	if (*en->no_relay.msg && *en->way.driver) {
+		cleanup_free char *what = xasprintf("Containers' way out is %s, slower than the relay, which cannot work here", en->way.driver);
 
 		add_network_warning(w, what, en->no_relay.msg);
 	} else if (*en->no_relay.msg) {
 		add_network_warning(w, "Containers have no way out of their networks", en->no_relay.msg);
 		add_network_warning(w, "No other network driver can be used instead", en->no_driver.msg);
 	}
-	if (*en->driver)
+	if (*en->way.driver)
 		return;
 	if (json_str(relay, "no_echo", NULL))
 		add_network_warning(w, "Containers cannot ping the outside", json_str(relay, "no_echo", ""));

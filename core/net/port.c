@@ -73,6 +73,20 @@ int port_bind(struct port *p, struct err *e)
 	return -1;
 }
 
+void port_explain_privileged(const struct port *p, struct err *e)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+	cleanup_buf struct buf text = BUF_INIT;
+	uint64_t start;
+
+	if (file_read_at(AT_FDCWD, path, 16, &text, NULL) ||
+		parse_u64((struct span){text.p, strcspn(text.p, "\n")}, UINT16_MAX + 1, &start) || p->host_port >= start)
+		return;
+	err_wrap(e, "cannot expose privileged port %u, you can add 'net.ipv4.ip_unprivileged_port_start=%u' to "
+		"/etc/sysctl.conf (currently %u), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose "
+		"a larger port number (>= %u)", p->host_port, p->host_port, (unsigned int)start, (unsigned int)start);
+}
+
 static json_t *strings(const char *const *v)
 {
 	json_t *out = json_array();
@@ -82,8 +96,9 @@ static json_t *strings(const char *const *v)
 	return out;
 }
 
-int port_publish(struct netd *netd, const struct port *p, const struct port_target *to, int fd, struct err *e)
+int port_publish(struct netd *netd, const struct port *p, const struct port_target *to, int fd, int *id, struct err *e)
 {
+	cleanup_json json_t *answer = NULL;
 	json_t *args = json_object();
 
 	json_set_str(args, "proto", p->proto == PORT_TCP ? "tcp" : "udp");
@@ -94,7 +109,12 @@ int port_publish(struct netd *netd, const struct port *p, const struct port_targ
 	json_set_str(args, "ip6", to->ip6);
 	json_set_int(args, "to", to->port);
 	json_set_new(args, "subnets", strings(to->subnets));
-	return netd_call(netd, "ports.add", args, &fd, fd >= 0, NULL, e);
+	json_set_int(args, "id", id ? *id : 0);
+	if (netd_call(netd, "ports.add", args, &fd, fd >= 0, &answer, e))
+		return -1;
+	if (id)
+		*id = (int)json_int(answer, "id", 0);
+	return 0;
 }
 
 int port_close_all(struct netd *netd, const char *owner, struct err *e)
@@ -105,11 +125,30 @@ int port_close_all(struct netd *netd, const char *owner, struct err *e)
 	return netd_call(netd, "ports.close", args, NULL, 0, NULL, e);
 }
 
+int port_close(struct netd *netd, int id, struct err *e)
+{
+	json_t *args = json_object();
+
+	json_set_int(args, "id", id);
+	return netd_call(netd, "ports.remove", args, NULL, 0, NULL, e);
+}
+
 json_t *port_held(struct netd *netd, struct err *e)
 {
-	cleanup_json json_t *answer = NULL;
+	json_t *all = json_array();
+	int64_t after = 0;
 
-	if (netd_call(netd, "ports.held", NULL, NULL, 0, &answer, e))
-		return NULL;
-	return json_incref(json_arr(answer, "ports"));
+	for (;;) { /* a page at a time: a message has its limits */
+		cleanup_json json_t *answer = NULL, *args = json_object();
+
+		json_set_int(args, "after", after);
+		if (netd_call(netd, "ports.held", steal(&args), NULL, 0, &answer, e)) {
+			json_decref(all);
+			return NULL;
+		}
+		json_array_extend(all, json_arr(answer, "ports"));
+		after = json_int(answer, "more", 0);
+		if (!after)
+			return all;
+	}
 }

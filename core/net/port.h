@@ -35,7 +35,7 @@ struct port {
 
 /* Where it leads. */
 struct port_target {
-	const char *owner;    /* the container's id */
+	const char *owner;    /* the container's id; "": it is no container's */
 	const char *ip4, *ip6; /* its addresses on the network that has its default route, or NULL */
 	uint16_t port;
 	/* Subnets the container is in, "172.18.0.0/16", NULL-terminated: clients in one of them are
@@ -57,16 +57,23 @@ const char *port_bind_reason(int code);
 /* The same with a socket made by @make, as socket(2): a descriptor, or -1 and errno. */
 int port_open(struct port *p, int (*make)(int family, int type, int protocol));
 
+/* For one that could not be bound, EACCES: in front of @e, RootlessKit's words about ports below
+ * net.ipv4.ip_unprivileged_port_start. */
+void port_explain_privileged(const struct port *p, struct err *e);
+
 /* Hand a bound socket (borrowed) to netd; -1: netd holds it, and only leads it elsewhere (ERR_NOT_FOUND:
  * it does not).  A socket that netd holds under this name is replaced, and its connections are closed.
- * 0, or -1 with @e. */
-int port_publish(struct netd *netd, const struct port *p, const struct port_target *to, int fd,
+ * @id, or NULL: the number to give a new one, 0 for netd's choice; then its number.  0, or -1 with @e. */
+int port_publish(struct netd *netd, const struct port *p, const struct port_target *to, int fd, int *id,
 	struct err *e);
+
+/* Close the one of that number.  ERR_NOT_FOUND: there is none. */
+int port_close(struct netd *netd, int id, struct err *e);
 
 /* Close all ports of a container, and their connections.  None is success. */
 int port_close_all(struct netd *netd, const char *owner, struct err *e);
 
-/* What netd holds: an array of {"owner", "proto", "ip", "port", "to"}; NULL with @e. */
+/* What netd holds: an array of {"id", "owner", "proto", "ip", "port", "to_ip", "to"}; NULL with @e. */
 json_t *port_held(struct netd *netd, struct err *e);
 
 #endif

@@ -6,12 +6,14 @@
  *   netd's main thread reads a request into a struct port_entry, complete and checked, hands it to the
  *   thread "ports", which owns the table, and waits until it is done: that thread never blocks.
  *
- *	ports.add	proto, ip, port, owner, to, ip4, ip6, subnets; the bound socket, or none if it is
- *			here already
+ *	ports.add	proto, ip, port, owner, to, ip4, ip6, subnets, id; the bound socket, or none if it is
+ *			here already; answers "id"
  *	ports.close	owner
- *	ports.held	answers "ports": [{owner, proto, ip, port, to}]
+ *	ports.remove	id
+ *	ports.held	answers "ports": [{id, owner, proto, ip, port, to_ip, to}], those behind the "after" of
+ *			the request, and "more", for the next one, if there are more
  *
- *   A port at a wildcard address is also one of the inside, so that containers reach it at their
+ *   A container's port at a wildcard address is also one of the inside, so that containers reach it at their
  *   gateway's address, as with the real engine; there the relay may have the port for itself, and wins.
  */
 #include "base/clock.h"
@@ -21,13 +23,16 @@
 #include "net/port_server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* #syscalls socket bind listen setsockopt futex */
 
 #define STACK_KB 64
+#define PAGE_MAX 200 /* entries of one answer, of 220 bytes each */
 
 /* --- the table, on the thread "ports" ------------------------------------------------------------- */
 
@@ -105,6 +110,17 @@ static bool is_wildcard(const struct port *port)
 	return !strcmp(port->host_ip, "0.0.0.0") || !strcmp(port->host_ip, "::");
 }
 
+static int next_id(int asked)
+{
+	static int last;
+
+	if (!asked && last == INT_MAX)
+		last = 0;
+	if (asked > last)
+		last = asked;
+	return asked ? asked : ++last;
+}
+
 static int entry_new(struct ports *p, const struct port_entry *what, int fd, struct err *e)
 {
 	struct port_entry *entry = xmalloc(sizeof(*entry)), **end;
@@ -114,20 +130,21 @@ static int entry_new(struct ports *p, const struct port_entry *what, int fd, str
 	*entry = *what;
 	entry->ports = p;
 	entry->serial = ++serial;
+	entry->id = next_id(what->id);
 	entry->next = NULL;
 	entry->connecting = NULL;
 	entry->host.w.fd = entry->inside.w.fd = -1;
 	for (end = &p->entries; *end; end = &(*end)->next)
 		;
 	*end = entry;
-	if (is_wildcard(&entry->port)) {
+	if (is_wildcard(&entry->port) && *entry->owner) {
 		inside = port_open(&entry->port, port_inside_socket);
 		if (inside < 0)
 			log_warn("published port %u: containers cannot reach it at their gateway: %s",
 				entry->port.host_port, strerror(errno));
 	}
 	if (!listen_to(p, &entry->host, entry, fd, false) && !listen_to(p, &entry->inside, entry, inside, true))
-		return 0;
+		return entry->id;
 	err_set(e, errno, "watching published port %u", entry->port.host_port);
 	entry_close(p, end);
 	return -1;
@@ -151,7 +168,7 @@ int ports_add(struct ports *p, const struct port_entry *what, int fd, struct err
 
 	if (*at && fd < 0) {
 		entry_lead(*at, what);
-		return 0;
+		return (*at)->id;
 	}
 	if (fd < 0)
 		return err_kind(e, ERR_NOT_FOUND, "port %u has no socket", what->port.host_port);
@@ -160,28 +177,52 @@ int ports_add(struct ports *p, const struct port_entry *what, int fd, struct err
 	return entry_new(p, what, fd, e);
 }
 
-void ports_close(struct ports *p, const char *owner)
+bool ports_close(struct ports *p, const char *owner, int id)
 {
 	struct port_entry **at = &p->entries;
+	bool found = false;
 
-	while (*at)
-		if (!strcmp((*at)->owner, owner))
-			entry_close(p, at);
-		else
+	while (*at) {
+		if (id ? (*at)->id != id : strcmp((*at)->owner, owner) != 0) {
 			at = &(*at)->next;
+			continue;
+		}
+		entry_close(p, at);
+		found = true;
+	}
+	return found;
 }
 
-static json_t *list_held(const struct ports *p)
+static json_t *entry_json(const struct port_entry *entry)
+{
+	const struct peer *to = entry->has4 ? &entry->to4 : &entry->to6;
+	bool v6 = strchr(entry->port.host_ip, ':') && entry->has6;
+	struct inet ip = peer_inet(v6 ? &entry->to6 : to);
+	char text[INET_TEXT];
+
+	inet_format(&ip, text);
+	return json_pack("{s:i, s:s, s:s, s:s, s:i, s:s, s:i}", "id", entry->id, "owner", entry->owner, "proto",
+		entry->port.proto == PORT_TCP ? "tcp" : "udp", "ip", entry->port.host_ip, "port", (int)entry->port.host_port,
+		"to_ip", text, "to", (int)peer_port(to));
+}
+
+/* A page of those behind @after; *more is what the next one is behind, 0: there is none. */
+static json_t *list_held(const struct ports *p, uint64_t after, uint64_t *more)
 {
 	const struct port_entry *entry;
 	json_t *out = json_array();
+	uint64_t last = 0;
 
-	for (entry = p->entries; entry; entry = entry->next) {
-		const struct peer *to = entry->has4 ? &entry->to4 : &entry->to6;
-
-		json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:i}", "owner", entry->owner, "proto",
-			entry->port.proto == PORT_TCP ? "tcp" : "udp", "ip", entry->port.host_ip, "port",
-			(int)entry->port.host_port, "to", (int)peer_port(to)));
+	*more = 0;
+	for (entry = p->entries; entry && !*more; entry = entry->next) {
+		if (entry->serial <= after)
+			continue;
+		if (json_array_size(out) == PAGE_MAX) {
+			*more = last;
+			break;
+		}
+		json_array_append_new(out, entry_json(entry));
+		last = entry->serial;
 	}
 	return out;
 }
@@ -196,6 +237,7 @@ struct job {
 	sem_t done;
 	int rc, fd;
 	struct port_entry what;
+	uint64_t after, more; /* of a page of what is held */
 	json_t *held;
 	struct err *e;
 };
@@ -207,12 +249,12 @@ static void do_add(struct job *j)
 
 static void do_close(struct job *j)
 {
-	ports_close(&ports, j->what.owner);
+	j->rc = ports_close(&ports, j->what.owner, j->what.id);
 }
 
 static void do_held(struct job *j)
 {
-	j->held = list_held(&ports);
+	j->held = list_held(&ports, j->after, &j->more);
 }
 
 static void job_run(struct loop_job *loop)
@@ -244,9 +286,19 @@ static int read_owner(const json_t *req, struct port_entry *out, struct err *e)
 {
 	const char *owner = json_str(req, "owner", "");
 
-	if (!is_hex64(owner))
+	if (*owner && !is_hex64(owner))
 		return bad(e, "owner");
-	memcpy(out->owner, owner, sizeof(out->owner));
+	snprintf(out->owner, sizeof(out->owner), "%s", owner);
+	return 0;
+}
+
+static int read_id(const json_t *req, struct port_entry *out, struct err *e)
+{
+	int64_t id = json_int(req, "id", 0);
+
+	if (id < 0 || id > INT_MAX)
+		return bad(e, "number");
+	out->id = (int)id;
 	return 0;
 }
 
@@ -293,12 +345,15 @@ static int op_add(const json_t *req, int *fds, size_t n_fds, json_t *answer, str
 {
 	struct job j = {.fn = do_add, .fd = -1, .e = e};
 
-	(void)answer;
-	if (read_port(req, &j.what.port, e) || read_owner(req, &j.what, e) || read_target(req, &j.what, e))
+	if (read_port(req, &j.what.port, e) || read_owner(req, &j.what, e) || read_target(req, &j.what, e) ||
+		read_id(req, &j.what, e))
 		return -1;
 	if (n_fds)
 		j.fd = fd_steal(&fds[0]);
-	return run(&j);
+	if (run(&j) < 0)
+		return -1;
+	json_set_int(answer, "id", j.rc);
+	return 0;
 }
 
 static int op_close(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
@@ -306,16 +361,33 @@ static int op_close(const json_t *req, int *fds, size_t n_fds, json_t *answer, s
 	struct job j = {.fn = do_close, .fd = -1};
 
 	(void)fds, (void)n_fds, (void)answer;
-	return read_owner(req, &j.what, e) ? -1 : run(&j);
+	if (read_owner(req, &j.what, e))
+		return -1;
+	run(&j);
+	return 0;
+}
+
+static int op_remove(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
+{
+	struct job j = {.fn = do_close, .fd = -1};
+
+	(void)fds, (void)n_fds, (void)answer;
+	if (read_id(req, &j.what, e))
+		return -1;
+	if (!j.what.id || !run(&j))
+		return err_kind(e, ERR_NOT_FOUND, "unknown id: %d", j.what.id);
+	return 0;
 }
 
 static int op_held(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
 {
-	struct job j = {.fn = do_held, .fd = -1};
+	struct job j = {.fn = do_held, .fd = -1, .after = (uint64_t)json_int(req, "after", 0)};
 
-	(void)req, (void)fds, (void)n_fds, (void)e;
+	(void)fds, (void)n_fds, (void)e;
 	run(&j);
 	json_set_new(answer, "ports", j.held);
+	if (j.more)
+		json_set_int(answer, "more", (int64_t)j.more);
 	return 0;
 }
 
@@ -330,5 +402,5 @@ static int start(struct err *e)
 const struct module port_module = {
 	.name = "ports",
 	.start = start,
-	.ops = {{"ports.add", op_add}, {"ports.close", op_close}, {"ports.held", op_held}},
+	.ops = {{"ports.add", op_add}, {"ports.close", op_close}, {"ports.remove", op_remove}, {"ports.held", op_held}},
 };

@@ -33,9 +33,10 @@ struct port_listener {
 struct port_entry {
 	struct port_entry *next;
 	struct ports *ports;
-	uint64_t serial; /* never used again: connections that stand refer to it */
+	uint64_t serial; /* never used again, rising: connections that stand refer to it */
+	int id;		 /* what people call it; given again after a restart of netd */
 	struct port port;
-	char owner[ID_LEN + 1];
+	char owner[ID_LEN + 1]; /* "": no container */
 	bool has4, has6;
 	struct peer to4, to6;
 	struct subnet subnets[PORT_SUBNETS_MAX];
@@ -85,6 +86,7 @@ int ports_init(struct ports *p, struct err *e);
 /* Serve on @fd (taken over in any case; -1: only lead an entry that is there to other addresses).  @e as
  * ever; @what is copied. */
 int ports_add(struct ports *p, const struct port_entry *what, int fd, struct err *e);
-void ports_close(struct ports *p, const char *owner);
+/* All of that owner's (id 0), or the one of that number: was there any? */
+bool ports_close(struct ports *p, const char *owner, int id);
 
 #endif

@@ -8,8 +8,9 @@
  *   the relay's rule "socket transparent" finds our socket and marks the packet for local delivery.
  *
  *   That needs an answer that reaches the gateway.  A container takes addresses of its own subnets for
- *   neighbours, and loopback and link-local ones for its own; for such clients, and for those of a
- *   family the container has no address of, and where another network driver has the default route, the socket stays unbound: the kernel picks the bridge's
+ *   neighbours, and loopback and link-local ones for its own; for such clients, for those of a
+ *   family the container has no address of, where another network driver has the default route, and for what
+ *   listens on the inside's own loopback, the socket stays unbound: the kernel picks the bridge's
  *   address, as the real engine's proxy does.
  */
 #include "net/module.h"
@@ -78,7 +79,7 @@ int port_connect(const struct port_entry *p, const struct peer *client, bool ins
 	struct peer from = *client;
 	int fd;
 
-	if (inside || !same || !is_answerable(p, client))
+	if (inside || !same || peer_is_loopback(to) || !is_answerable(p, client))
 		return try(NULL, to, type);
 	fd = try(&from, to, type);
 	if (fd < 0 && (errno == EADDRINUSE || errno == EADDRNOTAVAIL)) {

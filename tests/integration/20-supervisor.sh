@@ -148,7 +148,7 @@ fi
 # --- beside another -----------------------------------------------------------------------------
 
 started "engine" || exit 1
-check_out "docker.pid names the engine" "coracle:engine1" bash -c "tr -d '\0' </proc/$(engine)/cmdline"
+check_out "docker.pid names the engine" "coracle:engine1$xdg/dockerd-rootless" bash -c "tr -d '\0' </proc/$(engine)/cmdline"
 check_out "socket's mode" "660 socket" stat -c '%a %F' "$sock"
 ns() { readlink "/proc/$1/ns/$2"; }
 check_out "the engine has the host's network, but for the thread its pid names" "$(ns "$engine_pid" net)" \

@@ -118,6 +118,61 @@ check_out "what failed has left nothing" 0 bash -c "nsenter --net=/run/netns/$ho
 docker rm -f ranged >/dev/null
 check_has "a container that has ended has no port" "refused" client tcp 198.51.100.1 8093
 
+# --- RootlessKit's API: the same ports, and others ------------------------------------------------------------
+api=$xdg/dockerd-rootless/api.sock
+ctl() { as_user "$coracle" rootlessctl --socket "$api" "$@"; }
+rows() { ctl list-ports | awk 'NR > 1 {print $2, $3, $4, $5, $6}' | sort; }
+id_of() { ctl list-ports | awk -v port="$1" '$4 == port {print $1; exit}'; }
+web4=$(inspect web '{{.NetworkSettings.Networks.front.IPAddress}}')
+web6=$(inspect web '{{.NetworkSettings.Networks.front.GlobalIPv6Address}}')
+check_has "info: of whom" "State Directory: $xdg/dockerd-rootless
+- Child PID: $(our_pids :engine)
+- Network Driver: relay" ctl info
+check_has "... and what ports may be" "Supported protocols: [tcp tcp4 tcp6 udp udp4 udp6]" ctl info
+check_has "a container's port is listed" "tcp4 0.0.0.0 8080 $web4 80
+tcp4 0.0.0.0 8090 $web4 90" rows
+check_has "... to its address of the same family" "tcp6 :: 8080 $web6 80" rows
+check_has "... datagrams too" "udp4 0.0.0.0 8080 $web4 80" rows
+inside='d=$XDG_RUNTIME_DIR/dockerd-rootless; exec nsenter -U --preserve-credentials -m -t "$(cat $d/child_pid)" nsenter --net=$d/netns "$@"'
+as_user sh -c "$inside" sh python3 -c 'import socket, threading
+def serve(family, at):
+    s = socket.create_server(at, family=family)
+    def run():
+        while True:
+            c, peer = s.accept()
+            c.sendall((peer[0] + "\n").encode())
+            c.close()
+    threading.Thread(target=run).start()
+serve(socket.AF_INET, ("127.0.0.1", 7000))
+serve(socket.AF_INET6, ("::1", 7000))
+print("up", flush=True)' >"$TEST_TMP/taken" &
+at_exit "kill $!"
+read -rt 20 line <"$TEST_TMP/taken"
+added=$(ctl add-ports 0.0.0.0:7000:7000/tcp)
+check_out "one that is added leads to the inside's loopback" "127.0.0.1" client tcp 198.51.100.1 7000
+check_has "... and is listed as it was asked for" "\"id\":$added,\"spec\":{\"proto\":\"tcp\",\"parentIP\":\"0.0.0.0\",\"parentPort\":7000,\"childPort\":7000}" \
+	ctl list-ports --json
+check_has "twice" "error: conflict with ID $added" ctl add-ports 0.0.0.0:7000:7000/tcp
+check_status "with the status" 1 ctl add-ports 0.0.0.0:7000:7000/tcp
+added6=$(ctl add-ports '[::]:7000:7000/tcp6')
+check_out "tcp6: the loopback of IPv6" "::1" client tcp 2001:db8::1 7000
+direct=$(ctl add-ports "198.51.100.1:7001:$web4:80/tcp")
+check_out "to a container: the client's own address" "198.51.100.2" client tcp 198.51.100.1 7001
+check_has "a port that a container has" "error: listen tcp 0.0.0.0:8080: bind: address already in use" ctl add-ports 0.0.0.0:8080:80/tcp
+check_has "a privileged port" "error: cannot expose privileged port 80, you can add 'net.ipv4.ip_unprivileged_port_start=80' to /etc/sysctl.conf (currently 1024), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose a larger port number (>= 1024): listen tcp 0.0.0.0:80: bind: permission denied" \
+	ctl add-ports 0.0.0.0:80:80/tcp
+check_has "no such number" "error: unknown id: 4000000" ctl remove-ports 4000000
+check_out "removed" "$direct" ctl remove-ports "$direct"
+check_has "... it is closed" "refused" client tcp 198.51.100.1 7001
+low=$(id_of 8092)
+check_out "a container's can be, too" "$low" ctl remove-ports "$low"
+check_has "... and is closed" "refused" client tcp 198.51.100.1 8092
+check_out "while docker has not heard of it, as with the real one" 0.0.0.0:8092 bash -c "$docker_cli -H unix://$xdg/docker.sock port web 92 | head -1"
+run docker run -d --name many -p 20000-20299:20000-20299 bb sleep 1000
+check_out "more than one message of netd's holds" 600 bash -c "'$coracle' rootlessctl --socket '$api' list-ports | grep -c ' 20[012][0-9][0-9] '"
+docker rm -f many >/dev/null
+check_out "... and none of them is left" "" bash -c "'$coracle' rootlessctl --socket '$api' list-ports | grep ' 20[012][0-9][0-9] '"
+
 # --- names ---------------------------------------------------------------------------------------------------
 docker network create back >/dev/null
 box db --network back --network-alias store --hostname keeper >/dev/null
@@ -192,6 +247,8 @@ read -rt 20 -u "${HOLD[0]}" line
 check_out "the connection stands" "after" echo "$line"
 netd=$(our_pids :netd)
 check_out "netd has made none" "$first_netd" echo "$netd"
+check_out "and those of rootlessctl's" "127.0.0.1" client tcp 198.51.100.1 7000
+check_has "under their numbers" "error: conflict with ID $added6" ctl add-ports '[::]:7000:7000/tcp6'
 engine_kill $netd
 check "netd killed: the port is there again" until_true client tcp 198.51.100.1 8080
 check_out "with the client's address" "198.51.100.2" client tcp 198.51.100.1 8080
@@ -199,6 +256,11 @@ check_out "datagrams too" "198.51.100.2" client udp 198.51.100.1 8080
 check "and names" until_true dig web +short db
 check "those of others" until_true answers 192.0.2.53
 check_out "of the same" "$db" dig web +short db
+check_out "and rootlessctl's ports" "127.0.0.1" client tcp 198.51.100.1 7000
+check_out "... under their numbers" "$added
+$added6" ctl remove-ports "$added" "$added6"
+check_has "... until they are removed" "refused" client tcp 198.51.100.1 7000
+kept=$(ctl add-ports 0.0.0.0:7000:7000/tcp)
 docker network disconnect front web
 check_out "disconnected from one network: the port leads to the other" "198.51.100.2" client tcp 198.51.100.1 8080
 docker network disconnect back web
@@ -215,6 +277,8 @@ check "started again: it is there" until_true client tcp 198.51.100.1 8080
 # --- the host's loopback, where that is asked for -----------------------------------------------------------
 engine_stop
 check_has "no port outlives a clean stop" "refused" client tcp 198.51.100.1 8080
+check_has "... nor one of rootlessctl's" "refused" client tcp 198.51.100.1 7000
+check_fails "... nor the socket" test -e "$api"
 as_user python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 4242)); print("up", flush=True)
 while True: s.accept()[0].send(b"loopback\n")' >"$TEST_TMP/taken" &
@@ -232,6 +296,7 @@ engine_stop
 user_env=(CORACLE_NETD_STRICT=1)
 engine_start --host-gateway-ip 10.0.2.2 || exit 1
 check_fails "not asked for, it is out of reach" "${ask[@]}"
+check_out "the next supervisor has no port of rootlessctl's" "" bash -c "'$coracle' rootlessctl --socket '$api' list-ports | sed 1d"
 
 # --- a program that may bind privileged ports -----------------------------------------------------------------
 engine_stop

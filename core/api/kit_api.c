@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * applets/rootlesskit/state.c - api.sock: RootlessKit's REST API, version 1
+ * core/api/kit_api.c - api.sock: RootlessKit's REST API, version 1
  *
  *	GET /v1/info   GET /v1/ports   POST /v1/ports   DELETE /v1/ports/ID
  *
- * One request a connection, answered by the main thread between other things: only this user can
- * reach the socket, and who says nothing is let go after two seconds.
+ * One request a connection, one after another: only this user can reach the socket, and who says nothing is
+ * let go after two seconds.
  */
-#include "kit.h"
+#include "api/kit_api.h"
 
 #include "api/http_head.h"
 #include "base/fs.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +21,6 @@
 
 #define PATIENCE_S 2
 #define REQUEST_MAX 65536 /* bytes, head and body */
-#define LIST_MAX 256
 
 struct answer {
 	int status;
@@ -30,63 +30,48 @@ struct answer {
 
 /* --- what is told ------------------------------------------------------------------------------- */
 
-static json_t *port_json(const struct kit_port *p)
+static json_t *ports_json(const struct kit_api *api)
 {
-	json_t *spec = json_object(), *j = json_object();
-
-	json_set_str(spec, "proto", p->proto);
-	if (*p->parent_ip)
-		json_set_str(spec, "parentIP", p->parent_ip);
-	json_set_int(spec, "parentPort", p->parent_port);
-	if (*p->child_ip)
-		json_set_str(spec, "childIP", p->child_ip);
-	json_set_int(spec, "childPort", p->child_port);
-	json_set_int(j, "id", p->id);
-	json_set_new(j, "spec", spec);
-	return j;
-}
-
-static json_t *ports_json(void)
-{
-	static struct kit_port list[LIST_MAX];
-	size_t n = forward_list(list, LIST_MAX), i;
+	size_t n, i;
+	cleanup_free struct kit_port *list = api->list(api->arg, &n);
 	json_t *j = json_array();
 
 	for (i = 0; i < n; i++)
-		json_array_append_new(j, port_json(&list[i]));
+		json_array_append_new(j, kit_port_to_json(&list[i]));
 	if (n)
 		return j;
 	json_decref(j);
 	return json_null(); /* Go's nil slice */
 }
 
-static json_t *info_json(const struct kit_state *s)
+static json_t *info_json(const struct kit_api *api)
 {
 	static const char *const protos[] = {"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"};
-	json_t *j = json_object(), *net, *list;
+	json_t *j = json_object(), *driver, *list;
 	size_t i;
 
 	json_set_str(j, "apiVersion", KIT_API_VERSION);
 	json_set_str(j, "version", KIT_VERSION);
-	json_set_str(j, "stateDir", s->dir);
-	json_set_int(j, "childPID", s->child);
-	if (*s->network->dns) {
-		net = json_object();
+	json_set_str(j, "stateDir", api->dir);
+	json_set_int(j, "childPID", api->child);
+	if (api->net) {
+		driver = json_object();
 		list = json_array();
-		json_set_str(net, "driver", s->kit->net);
-		json_append_str(list, s->network->dns);
-		json_set_new(net, "dns", list);
-		json_set_str(net, "childIP", s->network->child_ip);
-		json_set_new(j, "networkDriver", net);
+		json_set_str(driver, "driver", api->net);
+		if (*api->dns)
+			json_append_str(list, api->dns);
+		json_set_new(driver, "dns", list);
+		json_set_str(driver, "childIP", api->child_ip);
+		json_set_new(j, "networkDriver", driver);
 	}
-	if (!strcmp(s->kit->port_driver, "builtin")) {
-		net = json_object();
+	if (!strcmp(api->port_driver, "builtin")) {
+		driver = json_object();
 		list = json_array();
 		for (i = 0; i < ARRAY_SIZE(protos); i++)
 			json_append_str(list, protos[i]);
-		json_set_str(net, "driver", "builtin");
-		json_set_new(net, "protos", list);
-		json_set_new(j, "portDriver", net);
+		json_set_str(driver, "driver", "builtin");
+		json_set_new(driver, "protos", list);
+		json_set_new(j, "portDriver", driver);
 	}
 	return j;
 }
@@ -100,42 +85,21 @@ static void refuse(struct answer *a, const struct err *e)
 	json_set_str(a->body, "message", e->msg);
 }
 
-static int take_port(const json_t *j, struct kit_port *p, struct err *e)
-{
-	int64_t parent = json_int(j, "parentPort", 0), child = json_int(j, "childPort", 0);
-	const char *proto = json_str(j, "proto", ""), *parent_ip = json_str(j, "parentIP", ""),
-		   *child_ip = json_str(j, "childIP", "");
-
-	*p = (struct kit_port){0};
-	if (strlen(proto) >= sizeof(p->proto))
-		return err_kind(e, ERR_INVALID, "unknown proto: \"%.20s\"", proto);
-	if (strlen(parent_ip) >= sizeof(p->parent_ip) || strlen(child_ip) >= sizeof(p->child_ip))
-		return err_kind(e, ERR_INVALID, "invalid address");
-	if (parent < 0 || parent > 65535 || child < 0 || child > 65535)
-		return err_kind(e, ERR_INVALID, "invalid port");
-	strcpy(p->proto, proto);
-	strcpy(p->parent_ip, parent_ip);
-	strcpy(p->child_ip, child_ip);
-	p->parent_port = (uint16_t)parent;
-	p->child_port = (uint16_t)child;
-	return 0;
-}
-
-static void add_port(const struct kit_state *s, struct span body, struct answer *a)
+static void add_port(const struct kit_api *api, struct span body, struct answer *a)
 {
 	struct err e = ERR_INIT;
 	cleanup_json json_t *j = json_parse(body.p, body.n, &e);
 	struct kit_port p;
 
-	if (!j || take_port(j, &p, &e) || forward_add(&p, s->control, &e)) {
+	if (!j || kit_port_from_json(j, &p, &e) || api->add(api->arg, &p, &e)) {
 		refuse(a, &e);
 		return;
 	}
 	a->status = 201;
-	a->body = port_json(&p);
+	a->body = kit_port_to_json(&p);
 }
 
-static void remove_port(struct span id, struct answer *a)
+static void remove_port(const struct kit_api *api, struct span id, struct answer *a)
 {
 	struct err e = ERR_INIT;
 	uint64_t n;
@@ -144,7 +108,7 @@ static void remove_port(struct span id, struct answer *a)
 		err_kind(&e, ERR_INVALID, "bad id %.*s: strconv.Atoi: parsing \"%.*s\": invalid syntax", (int)id.n, id.p,
 			(int)id.n, id.p);
 	else
-		forward_remove((int)n, &e);
+		api->remove(api->arg, (int)n, &e);
 	if (*e.msg)
 		refuse(a, &e);
 }
@@ -155,7 +119,7 @@ static void not_found(struct answer *a)
 	a->text = "404 page not found\n";
 }
 
-static void dispatch(const struct kit_state *s, const struct http_head *h, struct span body, struct answer *a)
+static void dispatch(const struct kit_api *api, const struct http_head *h, struct span body, struct answer *a)
 {
 	bool get = span_eqs(h->method, "GET"), ports = span_eqs(h->target, "/v1/ports");
 	bool one = span_starts(h->target, "/v1/ports/"), info = span_eqs(h->target, "/v1/info");
@@ -165,16 +129,16 @@ static void dispatch(const struct kit_state *s, const struct http_head *h, struc
 	if (!ports && !one && !info) {
 		not_found(a);
 	} else if (info && get) {
-		a->body = info_json(s);
-	} else if (!info && strcmp(s->kit->port_driver, "builtin") && strcmp(s->kit->port_driver, "slirp4netns")) {
+		a->body = info_json(api);
+	} else if (!info && strcmp(api->port_driver, "builtin") && strcmp(api->port_driver, "slirp4netns")) {
 		err_kind(&none, ERR_NOT_SUPPORTED, "no PortDriver is available");
 		refuse(a, &none);
 	} else if (ports && get) {
-		a->body = ports_json();
+		a->body = ports_json(api);
 	} else if (ports && span_eqs(h->method, "POST")) {
-		add_port(s, body, a);
+		add_port(api, body, a);
 	} else if (one && span_eqs(h->method, "DELETE")) {
-		remove_port((struct span){h->target.p + 10, h->target.n - 10}, a);
+		remove_port(api, (struct span){h->target.p + 10, h->target.n - 10}, a);
 	} else {
 		a->status = 405;
 	}
@@ -218,7 +182,7 @@ static void respond(int fd, struct answer *a)
 	send(fd, out.p, out.n, MSG_NOSIGNAL);
 }
 
-void state_serve(const struct kit_state *s, int listener)
+void kit_api_serve(const struct kit_api *api, int listener)
 {
 	cleanup_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	struct timeval patience = {.tv_sec = PATIENCE_S};
@@ -234,7 +198,7 @@ void state_serve(const struct kit_state *s, int listener)
 	head = receive(fd, &in, &h);
 	if (head < 0)
 		return;
-	dispatch(s, &h, (struct span){in.p + head, in.n - (size_t)head}, &a);
+	dispatch(api, &h, (struct span){in.p + head, in.n - (size_t)head}, &a);
 	respond(fd, &a);
 	json_decref(a.body);
 }
