@@ -193,9 +193,10 @@ static int images(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf to = BUF_INIT;
 	cleanup_json json_t *list = NULL;
+	cleanup_free json_t **sorted = NULL;
 	struct err e = ERR_INIT;
 	struct list l;
-	size_t n, i;
+	size_t i;
 
 	if (ls.tree) {
 		err_kind(&e, ERR_NOT_SUPPORTED, "--tree is not part of this client; use the stock docker CLI");
@@ -214,15 +215,10 @@ static int images(struct docker *d, int argc, char **argv)
 		return fail(&e);
 	if (list_begin(&l, &images_kind, ls.format, ls.quiet, &e))
 		return fail(&e);
-	n = json_array_size(list);
-	json_t **sorted = xcalloc(n + 1, sizeof(*sorted));
-	for (i = 0; i < n; i++)
-		sorted[i] = json_array_get(list, i);
-	qsort(sorted, n, sizeof(*sorted), by_created);
-	for (i = 0; i < n; i++)
+	sorted = list_sorted(list, by_created);
+	for (i = 0; sorted[i]; i++)
 		if (image_rows(&l, sorted[i], &e))
 			return fail(&e);
-	free(sorted);
 	list_end(&l);
 	return 0;
 }

@@ -79,19 +79,14 @@ static json_t *row_of(const json_t *n)
 	return row;
 }
 
-static int by_name(const void *pa, const void *pb)
-{
-	return strverscmp(json_str(*(json_t *const *)pa, "Name", ""), json_str(*(json_t *const *)pb, "Name", ""));
-}
-
 static int list(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf to = BUF_INIT;
+	cleanup_free json_t **sorted = NULL;
 	cleanup_json json_t *networks = NULL;
 	struct err e = ERR_INIT;
-	json_t **sorted;
 	struct list l;
-	size_t i, n;
+	size_t i;
 
 	(void)argc, (void)argv;
 	if (!o.format && !o.quiet)
@@ -100,17 +95,12 @@ static int list(struct docker *d, int argc, char **argv)
 	query_filters(&to, &o.filters);
 	if (call_get(d, to.p, &networks, &e) || list_begin(&l, &kind, o.format, o.quiet, &e))
 		return fail(&e);
-	n = json_array_size(networks);
-	sorted = xcalloc(n + 1, sizeof(*sorted));
-	for (i = 0; i < n; i++)
-		sorted[i] = json_array_get(networks, i);
-	qsort(sorted, n, sizeof(*sorted), by_name);
-	for (i = 0; i < n; i++) {
+	sorted = list_sorted(networks, list_by_name);
+	for (i = 0; sorted[i]; i++) {
 		current = sorted[i];
 		if (list_row(&l, row_of(current), &e))
 			return fail(&e);
 	}
-	free(sorted);
 	list_end(&l);
 	return 0;
 }

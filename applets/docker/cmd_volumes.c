@@ -101,21 +101,14 @@ static json_t *row_of(const json_t *v)
 	return row;
 }
 
-/* As people sort: digits by value ("v2" before "v10"). */
-static int by_name(const void *pa, const void *pb)
-{
-	return strverscmp(json_str(*(json_t *const *)pa, "Name", ""), json_str(*(json_t *const *)pb, "Name", ""));
-}
-
 static int list(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf to = BUF_INIT;
+	cleanup_free json_t **sorted = NULL;
 	cleanup_json json_t *j = NULL;
-	const json_t *volumes;
 	struct err e = ERR_INIT;
-	json_t **sorted;
 	struct list l;
-	size_t i, n;
+	size_t i;
 
 	(void)argc, (void)argv;
 	if (!ls.format && !ls.quiet)
@@ -124,18 +117,12 @@ static int list(struct docker *d, int argc, char **argv)
 	query_filters(&to, &ls.filters);
 	if (call_get(d, to.p, &j, &e) || list_begin(&l, &kind, ls.format, ls.quiet, &e))
 		return fail(&e);
-	volumes = json_arr(j, "Volumes");
-	n = json_array_size(volumes);
-	sorted = xcalloc(n + 1, sizeof(*sorted));
-	for (i = 0; i < n; i++)
-		sorted[i] = json_array_get(volumes, i);
-	qsort(sorted, n, sizeof(*sorted), by_name);
-	for (i = 0; i < n; i++) {
+	sorted = list_sorted(json_arr(j, "Volumes"), list_by_name);
+	for (i = 0; sorted[i]; i++) {
 		current = sorted[i];
 		if (list_row(&l, row_of(current), &e))
 			return fail(&e);
 	}
-	free(sorted);
 	list_end(&l);
 	return 0;
 }

@@ -84,6 +84,22 @@ int list_row(struct list *l, json_t *row_steal, struct err *e)
 	return 0;
 }
 
+json_t **list_sorted(const json_t *array, int (*order)(const void *, const void *))
+{
+	size_t n = json_array_size(array), i;
+	json_t **sorted = xcalloc(n + 1, sizeof(*sorted));
+
+	for (i = 0; i < n; i++)
+		sorted[i] = json_array_get(array, i);
+	qsort(sorted, n, sizeof(*sorted), order);
+	return sorted;
+}
+
+int list_by_name(const void *pa, const void *pb)
+{
+	return strverscmp(json_str(*(json_t *const *)pa, "Name", ""), json_str(*(json_t *const *)pb, "Name", ""));
+}
+
 /* Header of {{.Label "com.example.some-thing"}}: "some thing". */
 static json_t *label_header(const json_t *row, const char *name, const char *arg)
 {

@@ -44,6 +44,10 @@ int list_begin(struct list *l, const struct listing *kind, const char *format, b
 	struct err *e);
 /* Does the format show this field?  (Some cost the engine time.) */
 bool list_shows(const struct list *l, const char *field);
+/* What an array holds, in @order (of two json_t *const *), NULL at the end; caller frees, the array keeps the members. */
+json_t **list_sorted(const json_t *array, int (*order)(const void *, const void *));
+/* By member Name, as people sort: digits by value ("v2" before "v10"). */
+int list_by_name(const void *pa, const void *pb);
 /* Add a row; @row_steal is released. 0, or -1 with @e. */
 int list_row(struct list *l, json_t *row_steal, struct err *e);
 /* Print all and release. */

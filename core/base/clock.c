@@ -247,6 +247,16 @@ int clock_parse_duration(const char *text, int64_t *ns)
 	return 0;
 }
 
+int clock_parse_ago(const char *text, int64_t *real_ns)
+{
+	int64_t age;
+
+	if (clock_parse_duration(text, &age))
+		return clock_parse(text, real_ns);
+	*real_ns = clock_real_ns() - age;
+	return 0;
+}
+
 /* @v with a point before its last @places digits, without the zeros at the end. */
 static void put_decimal(char *out, size_t n, uint64_t v, int places, const char *unit)
 {

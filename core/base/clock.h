@@ -30,6 +30,9 @@ int clock_parse(const char *text, int64_t *real_ns);
 
 /* Parse a Go duration: "1h2m3.5s", "300ms", "10us", "0".  0, or -1 if malformed. */
 int clock_parse_duration(const char *text, int64_t *ns);
+
+/* Parse either: "1h" is an hour ago.  0, or -1 if malformed. */
+int clock_parse_ago(const char *text, int64_t *real_ns);
 /* The other way, as Go prints one: "1h2m3.5s", "300ms", "10µs", "0s".  @out holds CLOCK_DURATION_MAX
  * bytes and is returned. */
 #define CLOCK_DURATION_MAX 32

@@ -320,24 +320,30 @@ int build_commit(struct build *b, struct container *c, const json_t *command, st
 	return container_commit(b->en, c, &what, b->image, e);
 }
 
-int build_note(struct build *b, const char *comment, struct err *e)
+int build_step(struct build *b, const json_t *command, int (*write)(struct build *, struct container *, struct err *),
+	struct err *e)
 {
-	cleanup_json json_t *command = build_shell(b);
+	int rc = build_cached(b, command, e);
 	struct container *c;
-	int rc;
 
-	json_append_str(command, "#(nop) ");
-	json_append_str(command, comment);
-	rc = build_cached(b, command, e);
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	c = build_container(b, b->image, command, NULL, e);
 	if (!c)
 		return -1;
 	build_say(b, " ---> Running in %.12s\n", c->id);
-	rc = build_commit(b, c, command, e);
+	rc = (write && write(b, c, e)) || build_commit(b, c, command, e) ? -1 : 0;
 	build_container_done(b, c, !rc);
 	return rc;
+}
+
+int build_note(struct build *b, const char *comment, struct err *e)
+{
+	cleanup_json json_t *command = build_shell(b);
+
+	json_append_str(command, "#(nop) ");
+	json_append_str(command, comment);
+	return build_step(b, command, NULL, e);
 }
 
 /* --- one step ------------------------------------------------------------------------------------------------- */

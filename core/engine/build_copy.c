@@ -440,27 +440,21 @@ int build_copy(struct build *b, const struct dockerfile_line *line, struct err *
 	return rc;
 }
 
+static int make_workdir(struct build *b, struct container *c, struct err *e)
+{
+	return ensure_dir(b, c, json_str(b->config, "WorkingDir", "/"), e);
+}
+
 int build_workdir(struct build *b, const struct dockerfile_line *line, struct err *e)
 {
 	cleanup_json json_t *args = build_args(b), *command = build_shell(b);
 	const struct dockerfile_change how = {args, NULL, &b->cmd_set};
 	cleanup_buf struct buf said = BUF_INIT;
 	cleanup_free char *comment = NULL;
-	struct container *c;
-	int rc;
 
 	if (dockerfile_change(b->config, line, b->escape, &how, &said, e))
 		return -1;
 	comment = xasprintf("#(nop) %s", said.p);
 	json_append_str(command, comment);
-	rc = build_cached(b, command, e);
-	if (rc)
-		return rc < 0 ? -1 : 0;
-	c = build_container(b, b->image, command, NULL, e);
-	if (!c)
-		return -1;
-	build_say(b, " ---> Running in %.12s\n", c->id);
-	rc = ensure_dir(b, c, json_str(b->config, "WorkingDir", "/"), e) || build_commit(b, c, command, e) ? -1 : 0;
-	build_container_done(b, c, !rc);
-	return rc;
+	return build_step(b, command, make_workdir, e);
 }

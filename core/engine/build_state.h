@@ -65,7 +65,10 @@ void build_container_done(struct build *b, struct container *c, bool aloud);
 int build_cached(struct build *b, const json_t *command, struct err *e);
 /* The image so far becomes what @c has written on top, made by @command. */
 int build_commit(struct build *b, struct container *c, const json_t *command, struct err *e);
-/* Both, for steps that change nothing but the config: @comment as history has it. */
+/* Both, for a step without a process: what @write (may be NULL) does in the container is what it changes. */
+int build_step(struct build *b, const json_t *command, int (*write)(struct build *, struct container *, struct err *),
+	struct err *e);
+/* The same for steps that change nothing but the config: @comment as history has it. */
 int build_note(struct build *b, const char *comment, struct err *e);
 
 /* --- the instructions with files or processes --- */

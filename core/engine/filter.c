@@ -91,13 +91,7 @@ bool filter_match(const json_t *values, const char *s)
 
 int filter_time(const char *text, int64_t *ns, struct err *e)
 {
-	int64_t age;
-
-	if (!clock_parse_duration(text, &age)) {
-		*ns = clock_real_ns() - age;
-		return 0;
-	}
-	if (!clock_parse(text, ns))
+	if (!clock_parse_ago(text, ns))
 		return 0;
 	return err_kind(e, ERR_INVALID, "failed to parse value as time or duration: \"%s\"", text);
 }

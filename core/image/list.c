@@ -119,13 +119,7 @@ int image_filter_bool(const json_t *filters, const char *key, bool def, bool *v,
 
 int image_filter_time(const char *text, int64_t *ns, struct err *e)
 {
-	int64_t ago;
-
-	if (!clock_parse_duration(text, &ago)) {
-		*ns = clock_real_ns() - ago;
-		return 0;
-	}
-	if (!clock_parse(text, ns))
+	if (!clock_parse_ago(text, ns))
 		return 0;
 	return err_set(e, 0, "failed to parse value as time or duration: \"%s\"", text);
 }

@@ -142,3 +142,14 @@ TEST(clocks_run)
 	CHECK(b >= a);
 	CHECK(clock_real_ns() > 1700000000 * NS_PER_S);
 }
+
+TEST(parse_ages)
+{
+	int64_t v = 0, now = clock_real_ns();
+
+	CHECK_INT(clock_parse_ago("1h", &v), 0);
+	CHECK(v >= now - 3600 * NS_PER_S && v <= clock_real_ns() - 3600 * NS_PER_S);
+	CHECK_INT(clock_parse_ago("2006-01-02T15:04:05Z", &v), 0);
+	CHECK_INT(v, 1136214245 * NS_PER_S);
+	CHECK_INT(clock_parse_ago("yesterday", &v), -1);
+}
