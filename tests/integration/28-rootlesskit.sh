@@ -5,6 +5,7 @@
 # REST API, published ports.  With slirp4netns or pasta where they are installed.
 # test: quick time=60
 . "$(dirname "$0")/lib.sh"
+own_mounts
 
 for a in rootlesskit rootlessctl; do ln -s coracle "$TEST_TMP/bin/$a"; done
 user() { as_user env PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 20 "$@"; }
@@ -140,12 +141,7 @@ check_out "--detach-netns: the other is a file" "lo" kit --net=none --detach-net
 
 # --- API and ports --------------------------------------------------------------------------------------
 
-python3 - <<'END' >"$TEST_TMP/bin/ports.txt"
-import socket
-held = [socket.create_server(("127.0.0.1", 0)) for i in range(3)]
-print(*[s.getsockname()[1] for s in held])
-END
-read -r p1 p2 p3 <"$TEST_TMP/bin/ports.txt"
+read -r p1 p2 p3 < <(free_ports 3)
 cat >"$TEST_TMP/bin/inside.py" <<'END'
 # A server inside; clients outside are asked for through the FIFO of the test.
 import http.client, json, os, socket, subprocess, sys
@@ -256,8 +252,7 @@ check_has "rootlessctl without a socket" "error: stat /nonexistent/api.sock: no 
 
 # Any user may open it on most hosts.
 if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
-	at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
-	chmod 666 /dev/net/tun
+	open_device /dev/net/tun
 fi
 for net in slirp4netns pasta; do
 	if ! command -v "$net" >/dev/null; then

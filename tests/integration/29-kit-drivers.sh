@@ -4,6 +4,7 @@
 # rootlesskit's networks: our relay, the drivers of other projects against the real programs, the port drivers.
 # test: time=240
 . "$(dirname "$0")/lib.sh"
+own_mounts
 . "$top/tests/lib/debian.sh"
 . "$top/tests/lib/peer_net.sh"
 . "$top/tests/lib/lxc_net.sh"
@@ -23,7 +24,7 @@ gvproxy=$(debian_unpack sid gvproxy 2>/dev/null | tail -1)/usr/bin/gvproxy
 peer_net kit
 serve $peer 198.51.100.2 80 peer 2>/dev/null
 serve $host 127.0.0.1 8090 loopback 2>/dev/null
-get() { echo "curl -s -m 5 http://$1/"; }
+get() { echo "curl -s -m ${2:-20} http://$1/"; }
 
 # --- each network ----------------------------------------------------------------------------------------
 
@@ -35,7 +36,7 @@ for net in "${networks[@]}"; do
 	check_out "$net: the peer answers" "peer 198.51.100.1" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get 198.51.100.2)"
 	check_out "$net: the name server" "nameserver $dns" kit --net=$net --copy-up=/etc --disable-host-loopback cat /etc/resolv.conf
 	check_out "$net: the host's loopback" "loopback 127.0.0.1" kit --net=$net --copy-up=/etc sh -c "$(get $gateway:8090)"
-	check_fails "$net: ... not with --disable-host-loopback" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get $gateway:8090)"
+	check_fails "$net: ... not with --disable-host-loopback" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get $gateway:8090 5)"
 	check_fails "$net: nobody listens" kit --net=$net --copy-up=/etc --disable-host-loopback sh -c "$(get 198.51.100.2:81)"
 	check_out "$net: --detach-netns" "peer 198.51.100.1" kit --net=$net --detach-netns --disable-host-loopback \
 		sh -c "nsenter --net=\$ROOTLESSKIT_STATE_DIR/netns $(get 198.51.100.2)"
@@ -52,7 +53,8 @@ check_has "relay: --mtu" "mtu 1400" kit --net=relay --mtu=1400 ip route get 198.
 # shellcheck disable=SC2046 # pids
 check "relay: its processes end with it" wait_gone $(our_pids)
 mkfifo "$TEST_TMP/up" && chmod 666 "$TEST_TMP/up"
-as_user "$TEST_TMP/bin/rootlesskit" --net=relay sh -c "echo \$PPID >$TEST_TMP/up; exec sleep 1000" >/dev/null 2>&1 &
+# Killed, it cannot take its state directory away.
+as_user "$TEST_TMP/bin/rootlesskit" --state-dir="$xdg/killed" --net=relay sh -c "echo \$PPID >$TEST_TMP/up; exec sleep 1000" >/dev/null 2>&1 &
 read -r child <"$TEST_TMP/up"
 all=$(our_pids)
 command=$(ps -o pid= --ppid "$child" | head -1)

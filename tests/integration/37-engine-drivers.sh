@@ -5,6 +5,7 @@
 # networks kept apart, a driver that dies; what is refused; and what stands in where the kernel has no nftables.
 # test: time=200
 . "$(dirname "$0")/lib.sh"
+own_mounts
 . "$top/tests/lib/debian.sh"
 . "$top/tests/lib/peer_net.sh"
 . "$top/tests/lib/lxc_net.sh"
@@ -69,8 +70,10 @@ rm "$TEST_TMP/path/slirp4netns"
 
 drivers=(slirp4netns pasta)
 [ ! -x "$TEST_TMP/path/gvproxy" ] || drivers+=(gvisor-tap-vsock)
-# busybox's wget, linked statically, asks glibc for names and falls over it.
-fetch='{ (printf "GET / HTTP/1.0\r\n\r\n"; sleep 2) | timeout 4 nc "$0" 80 | grep -m 1 -E "^(peer|bridge|at home)"; } 2>/dev/null'
+# fetch ADDRESS [SECONDS], in a container.  busybox's wget, linked statically, asks glibc for names and falls over it;
+# nc ends what it sends where its input ends, which some programs take for the end of it all: so that stays open.
+fetch='q=/tmp/q$$ && mkfifo $q && exec 3<>$q && printf "GET / HTTP/1.0\r\n\r\n" >&3 && {
+	timeout ${1:-20} nc "$0" 80 <&3 | grep -m 1 -E "^(peer|bridge|at home)"; } 2>/dev/null'
 inside() { as_user nsenter -U --preserve-credentials -m -n -t "$(cat "$xdg/docker.pid")" "$@"; }
 for net in "${drivers[@]}"; do
 	set_net NET=$net MTU=1400
@@ -84,21 +87,22 @@ for net in "${drivers[@]}"; do
 	check_out "$net: a published port" "at home" from_peer http://198.51.100.1:8086/
 	address=$(our_docker inspect -f '{{.NetworkSettings.IPAddress}}' web)
 	check_out "$net: on its own network it is reached" "at home" our_docker run --rm bb sh -c "$fetch" "$address"
-	check_fails "$net: from another network it is not" our_docker run --rm --network other bb sh -c "$fetch" "$address"
+	check_fails "$net: from another network it is not" our_docker run --rm --network other bb sh -c "$fetch" "$address" 4
 	check_fails "$net: an internal network has no way out" our_docker run --rm --network closed --cap-add NET_ADMIN bb sh -c \
-		'ip route add default via $(ip route | sed -n "s/^\([0-9]*\.[0-9]*\.[0-9]*\)\.0.*/\1.1/p") && '"$fetch" 198.51.100.2
+		'ip route add default via $(ip route | sed -n "s/^\([0-9]*\.[0-9]*\.[0-9]*\)\.0.*/\1.1/p") && '"$fetch" 198.51.100.2 4
 	case $net in gvisor-tap-vsock) program=gvproxy ;; pasta) program=passt ;; *) program=$net ;; esac
-	engine_kill $(pgrep -u "$test_uid" "^$program" | head -1)
+	# shellcheck disable=SC2046 # pids
+	engine_kill $(our_programs "^$program")
 	check_out "$net: killed, the next one takes its place" "peer 198.51.100.1" our_docker run --rm bb sh -c \
-		'for i in $(seq 20); do '"$fetch"' && exit; usleep 200000; done' 198.51.100.2
+		'for i in $(seq 20); do ('"$fetch"') && exit; rm -f /tmp/q*; done' 198.51.100.2 4
 	engine_kill "$(cat "$xdg/docker.pid")"
-	as_user curl -s --retry 20 --retry-all-errors --retry-delay 1 --unix-socket "$xdg/docker.sock" http://d/_ping >/dev/null
+	until_true engine_answers
 	check_out "$net: the next engine keeps it" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
-	check_out "$net: a container of before is reached" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 5 http://198.51.100.1:8086/
+	check_out "$net: a container of before is reached" "at home" nsenter "--net=/run/netns/$peer" curl -s -m 20 http://198.51.100.1:8086/
 	our_docker rm -f web >/dev/null
 	our_docker network rm other closed >/dev/null
 	engine_stop
-	check_fails "$net: it ends with the engine" pgrep -u "$test_uid" "^$program"
+	check_out "$net: it ends with the engine" "" our_programs "^$program"
 done
 # Without detaching, what --network host shows is the namespace of the bridges.
 for detach in auto false; do
@@ -140,9 +144,9 @@ if lxc_net_up lxcbr0; then
 	check_has "lxc-user-nic: a container reaches the bridge, with the engine's address" "bridge 10.77.1.1" \
 		our_docker run --rm bb sh -c "$fetch" 10.77.1.1
 	our_docker run -d --name web -p 8086:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
-	check_out "lxc-user-nic: a published port" "at home" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 http://127.0.0.1:8086/
+	check_out "lxc-user-nic: a published port" "at home" curl -s -m 20 --retry 10 --retry-all-errors --retry-delay 1 http://127.0.0.1:8086/
 	engine_kill "$(cat "$xdg/docker.pid")"
-	as_user curl -s --retry 20 --retry-all-errors --retry-delay 1 --unix-socket "$xdg/docker.sock" http://d/_ping >/dev/null
+	until_true engine_answers
 	check_has "lxc-user-nic: the next engine keeps it" "bridge 10.77.1.1" our_docker run --rm bb sh -c "$fetch" 10.77.1.1
 	our_docker rm -f web >/dev/null
 	engine_stop
@@ -182,7 +186,7 @@ printf '#!/bin/sh\nexit 1\n' >"$TEST_TMP/path/slirp4netns"
 chmod 755 "$TEST_TMP/path/slirp4netns"
 start_without
 check_has "no nftables, no program: docker info says so" "WARNING: Containers have no way out of their networks:" our_docker info
-check_fails "... and it is so" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+check_fails "... and it is so" our_docker run --rm bb sh -c "$fetch" 198.51.100.2 4
 check "... while containers run" our_docker run --rm bb true
 engine_stop
 left=$(our_pids)

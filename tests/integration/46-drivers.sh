@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Each storage driver under the stock client: overlay2, fuse-overlayfs (/dev/fuse is opened to users for the
-# time of the test), btrfs (on an image file, mounted with and without user_subvol_rm_allowed), vfs.  The
+# Each storage driver under the stock client: overlay2, fuse-overlayfs (with a /dev/fuse that is open to
+# users), btrfs (on an image file, mounted with and without user_subvol_rm_allowed), vfs.  The
 # order of choice, what switching does, and NFS-like file systems.
 # test: together time=240
 . "$(dirname "$0")/lib.sh"
+own_mounts
 
 rootfs=$(image_busybox)
 
@@ -53,9 +54,7 @@ exercise vfs --storage-driver vfs
 
 # --- fuse-overlayfs -----------------------------------------------------------------------------------
 if [ "$(id -u)" = 0 ] && [ -c /dev/fuse ]; then
-	mode=$(stat -c %a /dev/fuse)
-	at_exit "chmod $mode /dev/fuse"
-	chmod 666 /dev/fuse
+	open_device /dev/fuse
 	exercise fuse-overlayfs --storage-driver fuse-overlayfs
 	fuse_of_ours() { ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c "$root/fuse-overlayfs" || :; }
 	for i in $(seq 50); do [ "$(fuse_of_ours)" = 0 ] && break; read -r -t 0.05 <> <(:) || :; done

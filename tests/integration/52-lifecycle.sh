@@ -46,7 +46,7 @@ docker run -d --name shared --pid host bb sh -c 'trap exit TERM; sleep 1001 & ec
 await_up shared
 docker pause shared >/dev/null
 check "pause in the host's pid namespace" await_states shared T
-sleeper=$(pgrep -xf 'sleep 1001')
+sleeper=$(pgrep -P "$(field shared '{{.State.Pid}}')" -xf 'sleep 1001')
 engine_kill "$(awk '/^PPid:/ {print $2}' "/proc/$(field shared '{{.State.Pid}}')/status")"
 check "a monitor's death leaves nobody stopped" bash -c 'while grep -qs "^State:.T" /proc/$0/status; do :; done' "$sleeper"
 kill "$sleeper" 2>/dev/null

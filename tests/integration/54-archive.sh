@@ -104,5 +104,5 @@ check_out "export: no volumes, no /proc" "0" bash -c "tar -tf $work/exported.tar
 
 # --- nothing is left ---------------------------------------------------------------------------------------
 docker rm -f one sealed later user changed same named live >/dev/null
-check_out "no process of it is left" "" pgrep -u "$test_uid" -f ':archive'
+check_out "no process of it is left" "" our_pids :archive
 engine_stop

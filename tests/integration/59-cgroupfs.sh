@@ -48,7 +48,7 @@ check "run" docker run -d --name one --network none bb sleep 1000
 one=$(id_of one)
 check_out "a container's cgroup" "$base/docker/$one" cgroup_of one
 check_out "what it sees is its own" "0::/" docker exec one grep ^0:: /proc/self/cgroup
-check_out "exec: the same" "$base/docker/$one" bash -c "$(declare -f); $docker_cli -H unix://$xdg/docker.sock exec -d one sleep 77; until pid=\$(grep -lx 77 /proc/[0-9]*/nothing 2>/dev/null || pgrep -fx 'sleep 77'); do :; done; sed -n 's/^0:://p' /proc/\$pid/cgroup"
+check_out "exec: the same" "$base/docker/$one" bash -c "$(declare -f); $docker_cli -H unix://$xdg/docker.sock exec -d one sleep 77$$; until pid=\$(pgrep -fx 'sleep 77$$'); do :; done; sed -n 's/^0:://p' /proc/\$pid/cgroup"
 check "pause" docker pause one
 check_out "pause: frozen by the kernel" "frozen 1" grep frozen "$top_cgroup$base/docker/$one/cgroup.events"
 check_out "pause: nobody has been sent a signal" S awk '{ print $3 }' "/proc/$(inspect one '{{.State.Pid}}')/stat"
@@ -78,9 +78,9 @@ check_out "engine and monitor killed: no cgroup is left" "" cgroups
 check_out "the next engine finds its place" "0::$base/coracle" unified "/proc/$engine_pid/cgroup"
 
 # With a pid namespace shared, what outlives the first process ends with the cgroup.
-check "a shared pid namespace" docker run -d --name host --pid host --network none bb sh -c 'setsid sleep 4321 & sleep 0.1; exit 3'
+check "a shared pid namespace" docker run -d --name host --pid host --network none bb sh -c "setsid sleep 4321$$ & until grep -q ^sleep /proc/\$!/cmdline; do :; done; exit 3"
 check_out "its exit status" 3 docker wait host
-check_fails "nobody outlives it" pgrep -fx 'sleep 4321'
+check_fails "nobody outlives it" pgrep -fx "sleep 4321$$"
 check_out "no cgroup is left" "" cgroups
 
 check "--cgroup-parent" docker run -d --name below --cgroup-parent /team/a --network none bb sleep 1000

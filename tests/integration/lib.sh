@@ -11,8 +11,12 @@
 #   engine_stop                 SIGTERM, and wait for its end
 #   engine_kill PID...          kill -9 and wait for the end
 #   our_pids [ROLE]             the engine's processes, or those of one role (:monitor, :worker, ...)
+#   our_programs PATTERN        other programs that the engine or rootlesskit runs, by pgrep
+#   engine_answers              whether it does: until_true engine_answers
 #   docker ARG...               the stock CLI, as that user
 #   our_docker ARG...           our client, as that user
+#   own_mounts                  as root, right after this file: begin again in a mount namespace of the script's own
+#   open_device DEVICE          any user may open it, as on most hosts, after own_mounts and in this script alone
 #   image_busybox               a rootfs tar of busybox, from the distribution's package; prints its path
 #   image_debian                the same of a small Debian with redis-server (cached in build/images)
 #   image_services              the same with redis-server, nginx and postgresql
@@ -60,6 +64,23 @@ as_user() {
 	else
 		"${env[@]}" "$@"
 	fi
+}
+
+# --- devices -------------------------------------------------------------------------------------
+
+# A mode of the machine's own device would be the next script's, too, or taken back under its feet.
+own_mounts() {
+	[ "$(id -u)" = 0 ] && [ -z "${in_own_mounts:-}" ] || return 0
+	in_own_mounts=y TEST_TMP=$TEST_TMP own_tmp=${own_tmp:-} exec unshare --mount --propagation slave "$0"
+}
+devices=$TEST_TMP/devices
+open_device() {
+	[ -c "$1" ] || return 1
+	if [ ! -d "$devices" ]; then
+		mkdir "$devices" && mount -t tmpfs -o mode=755 devices "$devices" || return 1
+		at_exit "umount -l $devices"
+	fi
+	cp -a "$1" "$devices/${1##*/}" && chmod 666 "$devices/${1##*/}" && mount --bind "$devices/${1##*/}" "$1"
 }
 
 # --- the engine ---------------------------------------------------------------------------------
@@ -111,6 +132,13 @@ our_pids() { # [ROLE]: of that role, such as :monitor
 		echo "${p#/proc/}"
 	done
 }
+our_programs() {
+	local p
+	for p in $(pgrep -u "$test_uid" -- "$1"); do
+		! grep -qzFx "XDG_RUNTIME_DIR=$xdg" "/proc/$p/environ" 2>/dev/null || echo "$p"
+	done
+}
+engine_answers() { as_user curl -sf -m 20 --unix-socket "$xdg/docker.sock" http://d/_ping; }
 # Whatever of them is still there ends with the script.
 end_all() {
 	engine_stop

@@ -11,6 +11,7 @@
 #   check_status NAME N CMD...  ok if CMD's status is N
 #   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 30 s
 #   run CMD...                  sets out and status
+#   free_ports N                prints N numbers of ports that nobody has, TCP or UDP, nor will be given
 #   ok NAME / not_ok NAME WHY / skip NAME WHY
 #   at_exit CMD                 run CMD when the script ends, last given first
 if [ -z "${TEST_TMP:-}" ]; then
@@ -74,6 +75,40 @@ until_true() {
 		read -r -t 0.05 <> <(:) || :
 	done
 }
+
+# Below those that the kernel gives out, so that no client of anybody has one the next moment; and each caller's are
+# others, as scripts run beside one another.
+free_ports() {
+	python3 - "$1" "$ports_file" <<-'END'
+		import fcntl, random, socket, sys
+		with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+		    first, end = 20000, int(f.read().split()[0])
+		if end < first + 1000:
+		    end = 32768
+		def free(port):
+		    for family, any in (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"):
+		        for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+		            try: s = socket.socket(family, kind)
+		            except OSError: continue # no IPv6 here
+		            with s:
+		                if family == socket.AF_INET6:
+		                    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+		                try: s.bind((any, port))
+		                except OSError: return False
+		    return True
+		with open(sys.argv[2], "a+") as f:
+		    fcntl.flock(f, fcntl.LOCK_EX)
+		    f.seek(0)
+		    last, found = int(f.read() or random.randrange(first, end)), []
+		    while len(found) < int(sys.argv[1]):
+		        last = last + 1 if first <= last < end - 1 else first
+		        if free(last): found.append(last)
+		    f.truncate(0)
+		    f.write(str(last))
+		print(*found)
+	END
+}
+ports_file=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/out/tests.ports
 
 # --- what happens at the end ---------------------------------------------------------------------
 

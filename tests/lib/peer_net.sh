@@ -2,10 +2,10 @@
 #
 # tests/lib/peer_net.sh - a host of our own, with a peer behind it, and servers that say who asks
 #
-# Sourced after integration/lib.sh; needs root.
+# Sourced after integration/lib.sh and own_mounts; needs root.
 #
 #   peer_net NAME             make both: network namespaces $host (198.51.100.1, the user's from then on) and $peer
-#                             (198.51.100.2); and let any user open /dev/net/tun, as most hosts do, until the end
+#                             (198.51.100.2); and let any user open /dev/net/tun, as most hosts do
 #   serve NETNS ADDRESS PORT WORD   answer HTTP there with "WORD, and the client's address"; "" is the machine's own network
 #   from_peer URL             what the peer gets there, once somebody listens
 
@@ -21,8 +21,7 @@ peer_net() {
 	ip -n "$host" route add default via 198.51.100.2
 	ip netns exec "$host" sysctl -qw net.ipv4.ping_group_range="0 2147483647"
 	user_network=(nsenter "--net=/run/netns/$host")
-	at_exit "chmod $(stat -c %a /dev/net/tun) /dev/net/tun"
-	chmod 666 /dev/net/tun
+	open_device /dev/net/tun
 }
 
 serve() {
@@ -46,5 +45,5 @@ serve() {
 }
 
 from_peer() {
-	nsenter "--net=/run/netns/$peer" curl -s -m 5 --retry 5 --retry-connrefused --retry-delay 1 "$1"
+	nsenter "--net=/run/netns/$peer" curl -s -m 20 --retry 10 --retry-all-errors --retry-delay 1 "$1"
 }
