@@ -92,16 +92,26 @@ void table_pin_add(struct images *im, const char (*chains)[DIGEST_MAX], size_t n
 /* Is something without a name now? */
 bool table_pin_remove(struct images *im, const char *chain);
 
-/* --- store.c ---------------------------------------------------------------------------------- */
-void images_lock(struct images *im);
-void images_unlock(struct images *im);
-/* Write refs.json as the table is now. Takes the locks itself. */
-int images_save(struct images *im, struct err *e);
-int images_save_locked(struct images *im, struct err *e); /* the caller holds im->saving */
+static inline void images_lock(struct images *im)
+{
+	pthread_mutex_lock(&im->lock);
+}
+
+static inline void images_unlock(struct images *im)
+{
+	pthread_mutex_unlock(&im->lock);
+}
+
+/* --- life.c ----------------------------------------------------------------------------------- */
 /* Look up the sizes of layers that are not known yet. Takes the lock itself, for memory work. */
 void images_learn_sizes(struct images *im);
 /* Remove layers that nothing names, or note it for the end of the last hold. */
 void images_sweep(struct images *im);
+
+/* --- store.c ---------------------------------------------------------------------------------- */
+/* Write refs.json as the table is now. Takes the locks itself. */
+int images_save(struct images *im, struct err *e);
+int images_save_locked(struct images *im, struct err *e); /* the caller holds im->saving */
 /* images_resolve(), and whether @name is a reference of the image, not (a part of) its id. */
 int images_resolve_how(struct images *im, const char *name, char id[DIGEST_MAX], bool *by_name, struct err *e);
 /* The canonical name a reference is found by: a digest makes the tag beside it meaningless; to free(). */
@@ -109,6 +119,15 @@ char *ref_key(const struct imgref *ref);
 /* The name of an image's config below im->dirfd. */
 void image_file(const char *id, char out[DIGEST_MAX + 8]);
 void image_manifest_file(const char *id, char out[DIGEST_MAX + 16]);
+/* The image a config describes, its layers being there; its digest goes to @id. NULL with @e. */
+struct image *image_described(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e);
+/* Write the config and put the image into the table: its life begins with both or neither. Under im->saving;
+ * @i is taken over. */
+int image_enter(struct images *im, struct image *i, const char *config, size_t n, struct err *e);
+/* Let @key name image @id, in memory; the former id, or "", goes to @before. Under im->saving. -1 with @e: no such image. */
+int image_point(struct images *im, const char *key, const char *id, char before[DIGEST_MAX], struct err *e);
+/* Note, in memory, what @id was built upon, if that is there. False: no such image. */
+bool image_set_parent(struct images *im, const char *id, const char *parent);
 
 /* --- list.c ----------------------------------------------------------------------------------- */
 /* Go's path.Match: '*' and '?' stop at '/', "[a-z]", "[^a]", '\\' quotes. */
