@@ -17,6 +17,9 @@
 #include "engine/spec.h"
 #include "engine/validate.h"
 #include "engine/volume.h"
+#include "net/netd.h"
+#include "net/netns.h"
+#include "ns/cage.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -408,6 +411,41 @@ static int add_shm(struct start *s, json_t *list, struct err *e)
 	return 0;
 }
 
+static int mount_sysfs(void *at, struct err *e)
+{
+	return mount("sysfs", at, "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) ? err_set(e, errno, "mounting a sysfs") : 0;
+}
+
+/* The network it joins: another container's, or that of the bridges. */
+static int joined_network(const struct start *s)
+{
+	char path[64];
+
+	if (spec_engine_network(s))
+		return s->en->netd ? fcntl(netd_netns(s->en->netd), F_DUPFD_CLOEXEC, 0) : -1;
+	if (!s->net)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)s->net->pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* In a user namespace of its own (ns/cage.h) it cannot mount the sysfs of a network that it only joins: that is not
+ * its own.  We can, and it is bound.  NULL with @e. */
+static json_t *sys_mount(struct start *s, const char *options, const char *bind_options, struct err *e)
+{
+	cleanup_close int netns = cage_owner(s->dirfd) < 0 ? -1 : joined_network(s);
+	cleanup_free char *at = NULL;
+	char name[24];
+
+	if (netns < 0)
+		return mount_of("/sys", "sysfs", "sysfs", options);
+	snprintf(name, sizeof(name), "%zu", s->n_binds++);
+	at = own_place(s->en, s->c->id, name);
+	if (own_dir(s, name, e) || netns_run(netns, mount_sysfs, at, e))
+		return NULL;
+	return mount_of("/sys", "bind", at, bind_options);
+}
+
 static json_t *defaults(struct start *s, struct err *e)
 {
 	bool privileged = json_bool(s->host, "Privileged", false);
@@ -415,7 +453,7 @@ static json_t *defaults(struct start *s, struct err *e)
 	const char *ro = privileged ? "rw" : "ro";
 	cleanup_free char *sys = xasprintf("nosuid,noexec,nodev,%s", ro);
 	cleanup_free char *sys_bind = xasprintf("rbind,rslave,nosuid,noexec,nodev,%s", ro);
-	json_t *list = json_array();
+	json_t *list = json_array(), *sysfs;
 
 	/* A proc or sysfs shows the namespaces of whoever mounts it, and only their owner may: for
 	 * those of the host there is a bind of the host's. */
@@ -432,18 +470,21 @@ static json_t *defaults(struct start *s, struct err *e)
 	if (spec_host_network(s) && !spec_engine_network(s)) {
 		json_array_append_new(list, mount_of("/sys", "bind", "/sys", sys_bind));
 	} else {
-		json_array_append_new(list, mount_of("/sys", "sysfs", "sysfs", sys));
+		sysfs = sys_mount(s, sys, sys_bind, e);
+		if (!sysfs)
+			goto fail;
+		json_array_append_new(list, sysfs);
 		json_array_append_new(list, mount_of("/sys/fs/cgroup", "cgroup", "cgroup", sys));
 	}
 	if (!host_ipc)
 		json_array_append_new(list, mount_of("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"));
 	else if (fs_exists_at(AT_FDCWD, "/dev/mqueue"))
 		json_array_append_new(list, mount_of("/dev/mqueue", "bind", "/dev/mqueue", "rbind,rprivate"));
-	if (add_shm(s, list, e)) {
-		json_decref(list);
-		return NULL;
-	}
-	return list;
+	if (!add_shm(s, list, e))
+		return list;
+fail:
+	json_decref(list);
+	return NULL;
 }
 
 json_t *spec_mounts(struct start *s, const char **propagation, struct err *e)

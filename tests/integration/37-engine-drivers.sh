@@ -120,6 +120,7 @@ done
 set_net DETACH_NETNS=false
 engine_start
 check_has "DETACH_NETNS=false: with a limit of processes, too" docker0: our_docker run --rm --network host --pids-limit 20 bb cat /proc/net/dev
+check_has "... /sys shows the same" "docker0" our_docker run --rm --network host --pids-limit 20 bb ls /sys/class/net
 our_docker run -d --name inner --network host bb busybox httpd -f -p 127.0.0.1:8089 -h /etc >/dev/null
 check_fails "DETACH_NETNS=false: its loopback is not the host's" nsenter "--net=/run/netns/$host" curl -s -m 5 http://127.0.0.1:8089/passwd
 check_has "... and that of others in there" root:x:0 our_docker run --rm --network container:inner bb sh -c \

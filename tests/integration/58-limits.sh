@@ -63,6 +63,10 @@ check "pids: rm" docker rm bomb
 check_out "pids: ids are as they are without" "0 1 65536" docker run --rm --network none --pids-limit 50 bb sh -c 'set -- $(cat /proc/self/uid_map); echo $1 $4 $6'
 check_has "pids: root of the container rules its network" "1 packets received" docker run --rm --pids-limit 50 bb ping -c 1 127.0.0.1
 check_has "pids: with the network of another" "LOOPBACK" docker run --rm --pids-limit 50 --network host bb ip link
+docker run -d --name joined bb sleep 1000 >/dev/null
+check_out "pids: the devices of the network it joins" "eth0 lo" docker run --rm --pids-limit 50 --network container:joined bb sh -c 'cd /sys/class/net && echo *'
+check_fails "pids: ... which are not its own to change" docker run --rm --pids-limit 50 --network container:joined --privileged bb ip link set lo down
+docker rm -f joined >/dev/null
 check_has "pids: privileged, it may mount" "tmpfs on /tmp" docker run --rm --privileged --network none --pids-limit 50 bb sh -c 'mkdir -p /tmp; mount -t tmpfs tmpfs /tmp && mount'
 gone() {
 	local end=$((SECONDS + 10))
