@@ -6,6 +6,7 @@
 #include "format.h"
 #include "image_ref.h"
 #include "prune.h"
+#include "rows.h"
 #include "units.h"
 
 #include "base/clock.h"
@@ -69,7 +70,7 @@ static char *count_or_na(const json_t *image, const char *key)
 
 static char *size_or_na(int64_t size)
 {
-	return size < 0 ? xstrdup("N/A") : human_size((double)size, 3);
+	return size < 0 ? xstrdup("N/A") : human_size((double)size, 4);
 }
 
 /* The part behind the last ':' that is no port's, in a span of its own; the rest stays in *name. */
@@ -82,8 +83,7 @@ static struct span cut_tag(struct span *name)
 	return span_cut(name, (size_t)colon);
 }
 
-static int image_row(struct list *l, const json_t *image, struct span repo, struct span tag,
-	const char *digest, struct err *e)
+json_t *image_row(const json_t *image, struct span repo, struct span tag, const char *digest, bool whole)
 {
 	int64_t created = json_int(image, "Created", 0) * NS_PER_S, size = json_int(image, "Size", 0);
 	int64_t shared = json_int(image, "SharedSize", -1);
@@ -93,14 +93,19 @@ static int image_row(struct list *l, const json_t *image, struct span repo, stru
 	set_steal(row, "CreatedAt", go_time(created));
 	set_steal(row, "CreatedSince", created <= 0 && json_int(image, "Created", 0) <= 0 ? xstrdup("N/A") : human_age(created));
 	json_set_str(row, "Digest", digest);
-	set_steal(row, "ID", short_id(json_str(image, "Id", ""), !ls.no_trunc));
+	set_steal(row, "ID", short_id(json_str(image, "Id", ""), !whole));
 	json_set_new(row, "Repository", json_textn(repo.p, repo.n));
 	set_steal(row, "SharedSize", size_or_na(shared));
 	set_steal(row, "Size", human_size((double)size, 3));
 	json_set_new(row, "Tag", json_textn(tag.p, tag.n));
 	set_steal(row, "UniqueSize", size_or_na(shared < 0 ? -1 : size - shared));
 	set_steal(row, "VirtualSize", human_size((double)size, 4));
-	return list_row(l, row, e);
+	return row;
+}
+
+static int add_row(struct list *l, const json_t *image, struct span repo, struct span tag, const char *digest, struct err *e)
+{
+	return list_row(l, image_row(image, repo, tag, digest, ls.no_trunc), e);
 }
 
 static bool same_repo(const char *digest_ref, struct span repo)
@@ -162,7 +167,7 @@ static int image_rows(struct list *l, const json_t *image, struct err *e)
 			continue;
 		any = true;
 		tag = cut_tag(&repo);
-		if (image_row(l, image, repo, tag, digest_of(digests, repo), e))
+		if (add_row(l, image, repo, tag, digest_of(digests, repo), e))
 			return -1;
 	}
 	for (i = 0; i < json_array_size(digests); i++) {
@@ -176,10 +181,10 @@ static int image_rows(struct list *l, const json_t *image, struct err *e)
 		if (has_tag_of(tags, repo))
 			continue;
 		any = true;
-		if (image_row(l, image, repo, none, digest_of(digests, repo), e))
+		if (add_row(l, image, repo, none, digest_of(digests, repo), e))
 			return -1;
 	}
-	return any ? 0 : image_row(l, image, none, none, "<none>", e);
+	return any ? 0 : add_row(l, image, none, none, "<none>", e);
 }
 
 static int by_created(const void *pa, const void *pb)

@@ -4,6 +4,7 @@
  */
 #include "call.h"
 #include "format.h"
+#include "rows.h"
 #include "units.h"
 
 #include "base/clock.h"
@@ -125,7 +126,7 @@ static char *ports_text(const json_t *list)
 
 /* --- the other columns -------------------------------------------------------------------- */
 
-static char *names_text(const json_t *names)
+static char *names_text(const json_t *names, bool whole)
 {
 	struct buf b = BUF_INIT;
 	size_t i;
@@ -134,14 +135,14 @@ static char *names_text(const json_t *names)
 		const char *name = json_string_value(json_array_get(names, i));
 
 		name = name ? name + (*name == '/') : "";
-		if (!o.no_trunc && strchr(name, '/'))
+		if (!whole && strchr(name, '/'))
 			continue; /* a legacy link's alias */
 		buf_addf(&b, "%s%s", b.n ? "," : "", name);
 	}
 	return buf_detach(&b);
 }
 
-static char *image_text(const json_t *c)
+static char *image_text(const json_t *c, bool whole)
 {
 	const char *image = json_str(c, "Image", ""), *at;
 	cleanup_free char *id = short_id(json_str(c, "ImageID", ""), true);
@@ -149,7 +150,7 @@ static char *image_text(const json_t *c)
 
 	if (!*image)
 		return xstrdup("<no image>");
-	if (o.no_trunc)
+	if (whole)
 		return xstrdup(image);
 	if (!strcmp(id, brief))
 		return xstrdup(id);
@@ -157,16 +158,16 @@ static char *image_text(const json_t *c)
 	return xstrndup(image, at ? (size_t)(at - image) : strlen(image));
 }
 
-static char *command_text(const char *command)
+static char *command_text(const char *command, bool whole)
 {
-	cleanup_free char *shown = o.no_trunc ? xstrdup(command) : ellipsis(command, COMMAND_WIDTH);
+	cleanup_free char *shown = whole ? xstrdup(command) : ellipsis(command, COMMAND_WIDTH);
 	struct buf b = BUF_INIT;
 
 	goquote(span_of(shown), &b);
 	return buf_detach(&b);
 }
 
-static char *mounts_text(const json_t *mounts, int *local)
+static char *mounts_text(const json_t *mounts, bool whole, int *local)
 {
 	struct buf b = BUF_INIT;
 	size_t i;
@@ -179,7 +180,7 @@ static char *mounts_text(const json_t *mounts, int *local)
 
 		*local += !strcmp(json_str(m, "Driver", ""), "local");
 		name = *name ? name : json_str(m, "Source", "");
-		shown = o.no_trunc ? xstrdup(name) : ellipsis(name, MOUNT_WIDTH);
+		shown = whole ? xstrdup(name) : ellipsis(name, MOUNT_WIDTH);
 		buf_addf(&b, "%s%s", b.n ? "," : "", shown);
 	}
 	return buf_detach(&b);
@@ -212,24 +213,23 @@ static void set_steal(json_t *row, const char *key, char *text)
 	free(text);
 }
 
-/* Members in the order of their names: that is how JSON shows them. */
-static json_t *row_of(const json_t *c)
+json_t *container_row(const json_t *c, bool whole)
 {
 	int64_t created = json_int(c, "Created", 0) * NS_PER_S;
 	json_t *row = json_object();
 	char *mounts, count[16];
 	int local;
 
-	mounts = mounts_text(json_arr(c, "Mounts"), &local);
+	mounts = mounts_text(json_arr(c, "Mounts"), whole, &local);
 	snprintf(count, sizeof(count), "%d", local);
-	set_steal(row, "Command", command_text(json_str(c, "Command", "")));
+	set_steal(row, "Command", command_text(json_str(c, "Command", ""), whole));
 	set_steal(row, "CreatedAt", go_time(created));
-	set_steal(row, "ID", short_id(json_str(c, "Id", ""), !o.no_trunc));
-	set_steal(row, "Image", image_text(c));
+	set_steal(row, "ID", short_id(json_str(c, "Id", ""), !whole));
+	set_steal(row, "Image", image_text(c, whole));
 	set_steal(row, "Labels", labels_text(json_obj(c, "Labels")));
 	json_set_str(row, "LocalVolumes", count);
 	set_steal(row, "Mounts", mounts);
-	set_steal(row, "Names", names_text(json_arr(c, "Names")));
+	set_steal(row, "Names", names_text(json_arr(c, "Names"), whole));
 	set_steal(row, "Networks", networks_text(json_path(c, "NetworkSettings", "Networks", NULL)));
 	json_set_new(row, "Platform", json_null());
 	set_steal(row, "Ports", ports_text(json_arr(c, "Ports")));
@@ -281,7 +281,7 @@ static int show(struct list *l, const json_t *containers, struct err *e)
 
 	for (i = 0; i < json_array_size(containers); i++) {
 		current = json_array_get(containers, i);
-		if (list_row(l, row_of(current), e))
+		if (list_row(l, container_row(current, o.no_trunc), e))
 			return -1;
 	}
 	list_end(l);
@@ -292,7 +292,7 @@ static int show(struct list *l, const json_t *containers, struct err *e)
  * are no containers, and its place is counted from the beginning of what was typed. */
 static int check_format(struct err *e)
 {
-	cleanup_json json_t *row = row_of(NULL);
+	cleanup_json json_t *row = container_row(NULL, o.no_trunc);
 	struct tmpl_env env = {.type = kind.type, .method = label};
 	cleanup_buf struct buf unused = BUF_INIT;
 	struct tmpl *t = tmpl_parse("", o.format, e);

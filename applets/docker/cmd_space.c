@@ -6,6 +6,7 @@
 #include "format.h"
 #include "image_ref.h"
 #include "prune.h"
+#include "rows.h"
 #include "units.h"
 
 #include "base/clock.h"
@@ -151,6 +152,7 @@ static int df_summary(const json_t *j, struct err *e)
 		.fields = fields,
 		.table = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
 		.quiet = "{{.Type}}",
+		.raw = "type: {{.Type}}\ntotal: {{.TotalCount}}\nactive: {{.Active}}\nsize: {{.Size}}\nreclaimable: {{.Reclaimable}}\n",
 		.type = "*formatter.diskUsageImagesContext",
 		.parse_error = "template parsing error",
 		.exec_error = "template parsing error",
@@ -177,70 +179,38 @@ static int df_summary(const json_t *j, struct err *e)
 
 /* --- df -v ---------------------------------------------------------------------------------------------- */
 
-static json_t *image_row(const json_t *image)
+/* The first of its names. */
+static json_t *df_image(const json_t *image, bool whole)
 {
 	const char *name = json_string_value(json_array_get(json_arr(image, "RepoTags"), 0));
-	int64_t size = json_int(image, "Size", 0), shared = json_int(image, "SharedSize", 0);
-	cleanup_free char *id = short_id(json_str(image, "Id", ""), true);
-	cleanup_free char *age = human_age(json_int(image, "Created", 0) * NS_PER_S);
-	json_t *row = json_object();
+	struct span none = SPAN("<none>");
 	struct err ignored = ERR_INIT;
 	struct imgref ref;
+	json_t *row;
 
-	json_set_str(row, "Repository", "<none>");
-	json_set_str(row, "Tag", "<none>");
-	if (name && !imgref_parse(name, &ref, &ignored)) {
+	if (!name || imgref_parse(name, &ref, &ignored))
+		return image_row(image, none, none, "", whole);
+	{
 		cleanup_free char *repo = imgref_familiar_repo(&ref);
 
-		json_set_str(row, "Repository", repo);
-		json_set_str(row, "Tag", ref.tag ? ref.tag : "<none>");
-		imgref_release(&ref);
+		row = image_row(image, span_of(repo), ref.tag ? span_of(ref.tag) : none, "", whole);
 	}
-	json_set_str(row, "ID", id);
-	json_set_str(row, "CreatedSince", age);
-	set_size(row, "Size", size, 3);
-	set_size(row, "SharedSize", shared, 4);
-	set_size(row, "UniqueSize", size - shared, 4);
-	set_number(row, "Containers", json_int(image, "Containers", 0));
+	imgref_release(&ref);
 	return row;
 }
 
-static json_t *container_row(const json_t *c)
+static json_t *df_container(const json_t *c, bool whole)
 {
-	cleanup_free char *id = short_id(json_str(c, "Id", ""), true), *age = human_age(json_int(c, "Created", 0) * NS_PER_S);
-	cleanup_free char *cut = ellipsis(json_str(c, "Command", ""), 20), *command = xasprintf("\"%s\"", cut);
-	const char *name = json_string_value(json_array_get(json_arr(c, "Names"), 0)), *image = json_str(c, "Image", "");
-	cleanup_free char *short_image = !strncmp(image, "sha256:", 7) ? short_id(image, true) : xstrdup(image);
-	json_t *row = json_object(), *mount;
-	int64_t volumes = 0;
-	size_t i;
+	json_t *row = container_row(c, whole);
 
-	json_array_foreach(json_arr(c, "Mounts"), i, mount)
-		volumes += !strcmp(json_str(mount, "Driver", ""), "local");
-	json_set_str(row, "ID", id);
-	json_set_str(row, "Image", *short_image ? short_image : "<no image>");
-	json_set_str(row, "Command", command);
-	set_number(row, "LocalVolumes", volumes);
-	set_size(row, "Size", json_int(c, "SizeRw", 0), 3);
-	json_set_str(row, "RunningFor", age);
-	json_set_str(row, "Status", json_str(c, "Status", ""));
-	json_set_str(row, "Names", name ? name + (*name == '/') : "");
+	set_size(row, "Size", json_int(c, "SizeRw", 0), 3); /* its own alone */
 	return row;
 }
 
-static json_t *volume_row(const json_t *v)
+static json_t *df_volume(const json_t *v, bool whole)
 {
-	const json_t *usage = json_obj(v, "UsageData");
-	int64_t size = json_int(usage, "Size", -1);
-	json_t *row = json_object();
-
-	json_set_str(row, "Name", json_str(v, "Name", ""));
-	set_number(row, "Links", json_int(usage, "RefCount", 0));
-	if (size < 0)
-		json_set_str(row, "Size", "N/A");
-	else
-		set_size(row, "Size", size, 4);
-	return row;
+	(void)whole;
+	return volume_row(v);
 }
 
 static void set_age(json_t *row, const char *key, const char *moment)
@@ -251,23 +221,33 @@ static void set_age(json_t *row, const char *key, const char *moment)
 	json_set_str(row, key, age);
 }
 
-static json_t *cache_row(const json_t *c)
+static const char *yes_no(const json_t *c, const char *key)
 {
-	cleanup_free char *id = short_id(json_str(c, "ID", ""), true);
+	return json_bool(c, key, false) ? "true" : "false";
+}
+
+static json_t *cache_row(const json_t *c, bool whole)
+{
+	cleanup_free char *id = short_id(json_str(c, "ID", ""), !whole);
 	json_t *row = json_object();
 
-	json_set_str(row, "ID", id);
 	json_set_str(row, "CacheType", json_str(c, "Type", ""));
-	set_size(row, "Size", json_int(c, "Size", 0), 3);
+	json_set_str(row, "CreatedAt", json_str(c, "CreatedAt", ""));
 	set_age(row, "CreatedSince", json_str(c, "CreatedAt", ""));
+	json_set_str(row, "Description", json_str(c, "Description", ""));
+	json_set_str(row, "ID", id);
+	json_set_str(row, "InUse", yes_no(c, "InUse"));
+	json_set_str(row, "LastUsedAt", json_str(c, "LastUsedAt", ""));
 	set_age(row, "LastUsedSince", json_str(c, "LastUsedAt", ""));
+	json_set_str(row, "Parent", json_str(c, "Parent", ""));
+	json_set_str(row, "Shared", yes_no(c, "Shared"));
+	set_size(row, "Size", json_int(c, "Size", 0), 3);
 	set_number(row, "UsageCount", json_int(c, "UsageCount", 0));
-	json_set_str(row, "Shared", json_bool(c, "Shared", false) ? "true" : "false");
 	return row;
 }
 
 static int df_part(const char *title, const json_t *things, const struct field *fields, const char *table,
-	json_t *(*row_of)(const json_t *thing), struct err *e)
+	json_t *(*row_of)(const json_t *thing, bool whole), struct err *e)
 {
 	const struct listing kind = {.fields = fields, .table = table, .quiet = "", .type = "", .parse_error = "",
 		.exec_error = ""};
@@ -279,13 +259,13 @@ static int df_part(const char *title, const json_t *things, const struct field *
 	if (list_begin(&l, &kind, "table", false, e))
 		return -1;
 	json_array_foreach(things, i, thing)
-		if (list_row(&l, row_of(thing), e))
+		if (list_row(&l, row_of(thing, false), e))
 			return -1;
 	list_end(&l);
 	return 0;
 }
 
-static int df_verbose(const json_t *j, struct err *e)
+static int df_tables(const json_t *j, struct err *e)
 {
 	static const struct field image[] = {
 		{"Repository", "REPOSITORY"}, {"Tag", "TAG"}, {"ID", "IMAGE ID"}, {"CreatedSince", "CREATED"}, {"Size", "SIZE"},
@@ -304,30 +284,69 @@ static int df_verbose(const json_t *j, struct err *e)
 	cleanup_free char *size = human_size((double)u.size, 4), *title = xasprintf("\nBuild cache usage: %s", size);
 
 	if (df_part("Images space usage:", json_arr(j, "Images"), image, "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t"
-			"{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}", image_row, e) ||
+			"{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}", df_image, e) ||
 		df_part("\nContainers space usage:", json_arr(j, "Containers"), container, "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t"
-			"{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}", container_row, e) ||
+			"{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}", df_container, e) ||
 		df_part("\nLocal Volumes space usage:", json_arr(j, "Volumes"), volume, "{{.Name}}\t{{.Links}}\t{{.Size}}",
-			volume_row, e) ||
+			df_volume, e) ||
 		df_part(title, json_arr(j, "BuildCache"), cache, "{{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t"
 			"{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}", cache_row, e))
 		return -1;
 	return 0;
 }
 
+static json_t *rows_of(const json_t *things, json_t *(*row_of)(const json_t *thing, bool whole))
+{
+	json_t *rows = json_array();
+	const json_t *thing;
+	size_t i;
+
+	json_array_foreach(things, i, thing)
+		json_array_append_new(rows, row_of(thing, true));
+	return rows;
+}
+
+#define RAW "{{range .Images}}type: Image\nrepository: {{.Repository}}\ntag: {{.Tag}}\ndigest: {{.Digest}}\n" \
+	"image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n\n{{end}}" \
+	"{{range .Containers}}type: Container\ncontainer_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\n" \
+	"created_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\n" \
+	"labels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\nsize: {{.Size}}\n\n{{end}}" \
+	"{{range .Volumes}}type: Volume\nname: {{.Name}}\ndriver: {{.Driver}}\n\n{{end}}" \
+	"{{range .BuildCache}}type: Build Cache\n{{end}}"
+
+/* One template for all of it, not one for each row, and what it prints as it is, as the stock CLI does. */
+static int df_template(const json_t *j, const char *format, struct err *e)
+{
+	static const struct tmpl_env env = {.type = "*formatter.diskUsageContext", .html = true};
+	bool table = !strncmp(format, "table", 5);
+	cleanup_free char *text = format_unescape(!strcmp(format, "json") ? "{{json .}}" : !strcmp(format, "raw") ? RAW :
+		table ? format + 5 + strspn(format + 5, " ") : format);
+	cleanup_json json_t *all = json_object();
+	cleanup_buf struct buf out = BUF_INIT;
+	struct tmpl *t = tmpl_parse("", text, e);
+	int rc;
+
+	if (!t)
+		return err_wrap(e, "template parsing error");
+	json_set_new(all, "Images", rows_of(json_arr(j, "Images"), df_image));
+	json_set_new(all, "Containers", rows_of(json_arr(j, "Containers"), df_container));
+	json_set_new(all, "Volumes", rows_of(json_arr(j, "Volumes"), df_volume));
+	json_set_new(all, "BuildCache", rows_of(json_arr(j, "BuildCache"), cache_row));
+	rc = tmpl_exec(t, all, &env, &out, e);
+	tmpl_free(t);
+	fwrite(out.p, 1, out.n, stdout);
+	return rc;
+}
+
 static int show_df(struct docker *d, int argc, char **argv)
 {
+	bool tables = !df.format || !*df.format || !strcmp(df.format, "table");
 	cleanup_json json_t *j = NULL;
 	struct err e = ERR_INIT;
-	bool tables = !df.format || !*df.format || !strcmp(df.format, "table");
 
 	(void)argc, (void)argv;
-	if (df.verbose && !tables) {
-		err_kind(&e, ERR_NOT_SUPPORTED, "--format goes without --verbose in this client; "
-			"docker images, ps -s and volume ls have formats of their own");
-		return fail(&e);
-	}
-	if (call_get(d, "/system/df", &j, &e) || (df.verbose ? df_verbose(j, &e) : df_summary(j, &e)))
+	if (call_get(d, "/system/df", &j, &e) || (!df.verbose ? df_summary(j, &e) :
+		tables ? df_tables(j, &e) : df_template(j, df.format, &e)))
 		return fail(&e);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "format.h"
 #include "prune.h"
+#include "rows.h"
 #include "run_spec.h"
 #include "units.h"
 
@@ -80,7 +81,7 @@ static const struct listing kind = {
 	.method = label,
 };
 
-static json_t *row_of(const json_t *v)
+json_t *volume_row(const json_t *v)
 {
 	const json_t *usage = json_obj(v, "UsageData");
 	cleanup_free char *labels = labels_text(json_obj(v, "Labels"));
@@ -120,7 +121,7 @@ static int list(struct docker *d, int argc, char **argv)
 	sorted = list_sorted(json_arr(j, "Volumes"), list_by_name);
 	for (i = 0; sorted[i]; i++) {
 		current = sorted[i];
-		if (list_row(&l, row_of(current), &e))
+		if (list_row(&l, volume_row(current), &e))
 			return fail(&e);
 	}
 	list_end(&l);

@@ -38,7 +38,7 @@ struct tmpl_env {
 	json_t *(*method)(const json_t *dot, const char *name, const char *arg);
 	/* Go's name of the type of the outermost value, for its error messages; NULL: a raw map. */
 	const char *type;
-	/* {{json .}} of the outermost value escapes HTML. */
+	/* {{json}} of what is no text escapes HTML. */
 	bool html;
 	/* The table's header is made: functions give their first argument back as it is. */
 	bool headers;

@@ -332,7 +332,7 @@ static int eval_function(struct exec *x, struct value dot, const struct node *cm
 			fail(x, "%s", why.msg);
 		else
 			fail(x, "error calling %s: %s", name, why.msg);
-	} else if (!strcmp(name, "json") && x->env->html && is_context(x, args[0])) {
+	} else if (!strcmp(name, "json") && x->env->html && !json_is_string(args[0].j)) {
 		cleanup_buf struct buf text = BUF_INIT;
 
 		/* Go marshals these contexts by a method that escapes HTML. */

@@ -132,13 +132,13 @@ static enum endpoint_verdict attempt(struct endpoint *ep, void *arg, struct err 
 	if (rs.head.status == 200 || rs.head.status == 206) {
 		rc = receive(b, &rs, e);
 		if (rc && !b->final)
-			err_wrap(e, "reading from %s", rs.url.host);
+			err_wrap(e, "reading from %s", rs.url.authority);
 	} else {
 		/* A busy server may recover; a refusal stays one. */
 		b->final = rs.head.status < 500 && rs.head.status != 408 && rs.head.status != 429;
 		rc = reg_error(&rs, e);
 		if (rs.head.status == 404)
-			err_kind(e, ERR_NOT_FOUND, "unknown blob: %s has no %s", rs.url.host, b->digest);
+			err_kind(e, ERR_NOT_FOUND, "unknown blob: %s has no %s", rs.url.authority, b->digest);
 	}
 	http_response_release(&rs);
 	if (!rc)

@@ -144,8 +144,7 @@ struct http_settings registry_http_settings(const struct registry_config *c, con
 static void add_endpoint(struct registry *r, const struct registry_config *c, struct url *base_steal,
 	bool insecure, bool mirror)
 {
-	cleanup_free char *authority = url_authority(base_steal);
-	struct http_settings s = registry_http_settings(c, authority, !insecure, r->cancel_fd);
+	struct http_settings s = registry_http_settings(c, base_steal->authority, !insecure, r->cancel_fd);
 	struct endpoint *ep;
 	size_t n;
 

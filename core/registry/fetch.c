@@ -158,7 +158,7 @@ static int copy(struct http_response *rs, int out, void (*progress)(void *arg, i
 		if (progress)
 			progress(arg, done);
 	}
-	return rc ? err_wrap(e, "reading from %s", rs->url.host) : 0;
+	return rc ? err_wrap(e, "reading from %s", rs->url.authority) : 0;
 }
 
 /* An HTTP date (RFC 9110, 5.6.7) as everybody writes it. */

@@ -246,13 +246,11 @@ static char *pool_key(const struct url *u, const struct url *proxy)
 static void build_request(const struct http_request *rq, const struct url *u, const struct url *proxy,
 	struct buf *out)
 {
-	cleanup_free char *authority = url_authority(u);
-
 	buf_addf(out, "%s ", rq->method);
 	if (proxy && !u->tls)
-		buf_addf(out, "http://%s", authority);
+		buf_addf(out, "http://%s", u->authority);
 	buf_addf(out, "%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nAccept-Encoding: identity\r\n",
-		u->target, authority, http_user_agent());
+		u->target, u->authority, http_user_agent());
 	if (proxy && !u->tls)
 		add_proxy_authorization(proxy, out);
 	if (rq->authorization && url_same_origin(u, rq->url))

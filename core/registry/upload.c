@@ -107,7 +107,7 @@ static int take_place(struct http_response *rs, struct url *place, struct err *e
 	struct url next;
 
 	if (!location.p)
-		return err_kind(e, ERR_FAILED, "%s did not say where to upload to (no Location header)", rs->url.host);
+		return err_kind(e, ERR_FAILED, "%s did not say where to upload to (no Location header)", rs->url.authority);
 	if (url_resolve(&rs->url, location, &next, e))
 		return -1;
 	url_release(place);
@@ -264,7 +264,7 @@ static int carry(struct upload *u, struct endpoint *ep, struct err *e)
 	if (rs.head.status < 200 || rs.head.status > 299)
 		rc = refused(u, &rs, e);
 	else if (!*u->digest)
-		rc = err_kind(e, ERR_FAILED, "%s ended the upload early", rs.url.host);
+		rc = err_kind(e, ERR_FAILED, "%s ended the upload early", rs.url.authority);
 	else
 		rc = take_place(&rs, &u->place, e);
 	http_response_release(&rs);
@@ -384,7 +384,7 @@ static enum endpoint_verdict put_manifest(struct endpoint *ep, void *arg, struct
 	if (rs.head.status < 200 || rs.head.status > 299)
 		rc = reg_error(&rs, e);
 	else if (theirs.p && !span_eqs(theirs, m->digest))
-		rc = err_kind(e, ERR_FAILED, "%s stored the manifest as %.*s instead of %s", rs.url.host,
+		rc = err_kind(e, ERR_FAILED, "%s stored the manifest as %.*s instead of %s", rs.url.authority,
 			(int)(theirs.n > 80 ? 80 : theirs.n), theirs.p, m->digest);
 	http_response_release(&rs);
 	return rc ? EP_FATAL : EP_DONE;

@@ -124,6 +124,18 @@ static int bad(struct span text, const char *why, struct err *e)
 		text.p, why);
 }
 
+char *url_join_host_port(const char *host, unsigned int port)
+{
+	return strchr(host, ':') ? xasprintf("[%s]:%u", host, port) : xasprintf("%s:%u", host, port);
+}
+
+static char *authority_of(const char *host, unsigned int port)
+{
+	if (port)
+		return url_join_host_port(host, port);
+	return strchr(host, ':') ? xasprintf("[%s]", host) : xstrdup(host);
+}
+
 int url_parse(struct span text, struct url *u, struct err *e)
 {
 	struct span rest = text, host, userinfo = {NULL, 0};
@@ -154,10 +166,10 @@ int url_parse(struct span text, struct url *u, struct err *e)
 	made.target = clean_target(rest);
 	if (!made.target)
 		return bad(text, "it has spaces or control bytes", e);
-	made.port_given = made.port;
+	made.host = lower_dup(host);
+	made.authority = authority_of(made.host, made.port);
 	if (!made.port)
 		made.port = made.tls ? 443 : 80;
-	made.host = lower_dup(host);
 	if (at >= 0)
 		made.userinfo = span_dup(userinfo);
 	*u = made;
@@ -167,6 +179,7 @@ int url_parse(struct span text, struct url *u, struct err *e)
 void url_release(struct url *u)
 {
 	free(u->host);
+	free(u->authority);
 	free(u->userinfo);
 	free(u->target);
 	memset(u, 0, sizeof(*u));
@@ -176,6 +189,7 @@ void url_copy(const struct url *from, struct url *to)
 {
 	*to = *from;
 	to->host = xstrdup(from->host);
+	to->authority = xstrdup(from->authority);
 	to->userinfo = xstrdup(from->userinfo);
 	to->target = xstrdup(from->target);
 }
@@ -185,23 +199,9 @@ bool url_same_origin(const struct url *a, const struct url *b)
 	return a->tls == b->tls && a->port == b->port && !strcmp(a->host, b->host);
 }
 
-char *url_join_host_port(const char *host, unsigned int port)
-{
-	return strchr(host, ':') ? xasprintf("[%s]:%u", host, port) : xasprintf("%s:%u", host, port);
-}
-
-char *url_authority(const struct url *u)
-{
-	if (u->port_given)
-		return url_join_host_port(u->host, u->port);
-	return strchr(u->host, ':') ? xasprintf("[%s]", u->host) : xstrdup(u->host);
-}
-
 char *url_text(const struct url *u)
 {
-	cleanup_free char *authority = url_authority(u);
-
-	return xasprintf("%s://%s%s", u->tls ? "https" : "http", authority, u->target);
+	return xasprintf("%s://%s%s", u->tls ? "https" : "http", u->authority, u->target);
 }
 
 /* Append @path with "." and ".." segments taken out (RFC 3986 section 5.2.4). */
@@ -241,7 +241,6 @@ static void add_without_dots(struct buf *out, struct span path)
 /* The absolute text a relative reference stands for. */
 static void merge(const struct url *base, struct span ref, struct buf *out)
 {
-	cleanup_free char *authority = url_authority(base);
 	cleanup_buf struct buf path = BUF_INIT, clean = BUF_INIT;
 	size_t n = strcspn(base->target, "?"), ref_path; /* lengths of the paths */
 
@@ -250,7 +249,7 @@ static void merge(const struct url *base, struct span ref, struct buf *out)
 		buf_add(out, ref.p, ref.n);
 		return;
 	}
-	buf_addf(out, "//%s", authority);
+	buf_addf(out, "//%s", base->authority);
 	for (ref_path = 0; ref_path < ref.n && ref.p[ref_path] != '?' && ref.p[ref_path] != '#';)
 		ref_path++;
 	if (!ref_path) {

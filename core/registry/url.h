@@ -14,12 +14,12 @@ struct url { /* owned strings; url_release() */
 	bool tls;	/* https */
 	char *host;	/* lower case, an IPv6 address without its brackets; never empty */
 	uint16_t port;	/* 80 or 443 where the text had none */
-	bool port_given;
+	char *authority; /* "host", "host:5000", "[::1]:5000": for the Host header, certs.d's names, messages */
 	char *userinfo; /* "user:password" as it stood, or NULL; never sent to an origin server */
 	char *target;	/* path and query as they go on the request line; starts with '/' */
 };
 
-#define URL_INIT { false, NULL, 0, false, NULL, NULL }
+#define URL_INIT { false, NULL, 0, NULL, NULL, NULL }
 
 /**
  * url_parse() - Take an absolute URL apart
@@ -36,8 +36,6 @@ void url_release(struct url *u);
 void url_copy(const struct url *from, struct url *to);
 
 bool url_same_origin(const struct url *a, const struct url *b); /* scheme, host and port */
-/* "host", "host:5000", "[::1]:5000": what a Host header has, and what names certs.d. To free(). */
-char *url_authority(const struct url *u);
 char *url_text(const struct url *u); /* without userinfo; to free() */
 
 /* Split "host", "host:port", "[v6]:port" or a bare IPv6 address. @port is 0 where there is none. */

@@ -375,7 +375,7 @@ check_out "import: its platform and changes" "linux/arm64 [A=b]" docker image in
 fault "$plain" '{"path": "plain/", "kind": "status", "status": 404, "body": "no such page"}'
 check_has "import: nothing there" "failed to GET http://$plain/plain/$big with status 404" docker import "http://$plain/plain/$big" url:2
 fault "$plain" '{"path": "plain/", "kind": "close", "after": 100000}'
-check_has "import: it breaks off" "reading from 127.0.0.1: unexpected EOF" docker import "http://$plain/plain/$big" url:2
+check_has "import: it breaks off" "reading from $plain: unexpected EOF" docker import "http://$plain/plain/$big" url:2
 nothing_left "import: it breaks off" url:2
 
 # --- mirrors: the first one is down -------------------------------------------------------------------------

@@ -239,6 +239,11 @@ same system df
 same system df --format json
 same system df --format '{{.Type}} {{.Reclaimable}}'
 same system df -v
+same system df -v --format json
+same system df -v --format "{{range .Containers}}{{.Names}} {{.Mounts}} {{json .}}{{end}}{{len .Images}}"
+same system df -v --format raw
+same system df -v --format "{{.Nope}}"
+same system df --format raw
 same system prune
 same system prune -a --volumes --filter label=none
 same system prune --filter until=1h --volumes
