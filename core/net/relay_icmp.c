@@ -36,6 +36,7 @@ struct echo_flow {
 };
 
 static struct echo_flow flows[FLOWS_MAX];
+static _Atomic size_t n_flows; /* counted by the relay's thread, read by any */
 static uint8_t message[MESSAGE_MAX];
 static int icmp_out[2] = {-1, -1}; /* raw ICMP of each family, on the inside */
 static int raw_out[2] = {-1, -1}, raw_inject[2] = {-1, -1}; /* IP_HDRINCL */
@@ -141,6 +142,7 @@ static void flow_end(struct echo_flow *f)
 {
 	loop_remove(&relay_loop, &f->watch);
 	fd_close(&f->watch.fd);
+	n_flows--;
 }
 
 static void flow_ready(struct watch *w, uint32_t events)
@@ -189,8 +191,10 @@ static int flow_open(struct echo_flow *f, const struct packet *p)
 		return 0; /* "info" says why */
 	f->tuple = p->tuple;
 	if (!connect(f->watch.fd, (struct sockaddr *)&sa, len) &&
-		!loop_add(&relay_loop, &f->watch, EPOLLIN))
+		!loop_add(&relay_loop, &f->watch, EPOLLIN)) {
+		n_flows++;
 		return 0;
+	}
 	len = (socklen_t)errno;
 	fd_close(&f->watch.fd);
 	return (int)len;
@@ -267,11 +271,7 @@ int relay_icmp_start(struct err *e)
 
 void relay_icmp_info(json_t *out)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < FLOWS_MAX; i++)
-		n += flows[i].watch.fd >= 0;
-	json_set_int(out, "echo_flows", (int64_t)n);
+	json_set_int(out, "echo_flows", (int64_t)n_flows);
 	if (*no_echo[0].msg)
 		json_set_str(out, "no_echo", *no_echo[0].hint ? no_echo[0].hint : no_echo[0].msg);
 }

@@ -54,9 +54,10 @@ static struct {
 	struct flow *free; /* by hash_next */
 	size_t fresh;	   /* flows[fresh …] were never used */
 	size_t used, max;
-	uint64_t opened, refused;
+	uint64_t opened;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static uint32_t hash_seed;
+static _Atomic uint64_t n_refused;
 static size_t half_open; /* flows with one descriptor of their two; the relay thread's, as the following */
 
 /* OFFERED flows, the first to expire first. */
@@ -213,7 +214,7 @@ static void refuse(const struct tuple *t, uint32_t seq, int error)
 	default: /* ETIMEDOUT, or something of ours that may have passed when the SYN is repeated */
 		break;
 	}
-	table.refused++;
+	n_refused++;
 }
 
 static void host_ready(struct watch *w, uint32_t events)
@@ -487,6 +488,6 @@ void relay_tcp_info(json_t *out)
 	json_set_int(out, "tcp_flows", (int64_t)table.used);
 	json_set_int(out, "tcp_flows_max", (int64_t)table.max);
 	json_set_int(out, "tcp_opened", (int64_t)table.opened);
-	json_set_int(out, "tcp_refused", (int64_t)table.refused);
+	json_set_int(out, "tcp_refused", (int64_t)n_refused);
 	pthread_mutex_unlock(&table.lock);
 }

@@ -57,8 +57,8 @@ struct udp_flow {
 };
 
 static struct udp_flow flows[FLOWS_MAX], *hash[HASH_SIZE], *free_flows;
-static size_t fresh_slots, n_flows;
-static uint64_t n_opened;
+static size_t fresh_slots;
+static _Atomic size_t n_flows, n_opened; /* counted by the relay's thread, read by any */
 static uint32_t hash_seed;
 static struct flow_list fresh = {.idle_ns = FRESH_NS}, lasting = {.idle_ns = LASTING_NS};
 static struct watch listeners[2] = {{.fd = -1}, {.fd = -1}};
@@ -412,6 +412,6 @@ int relay_udp_start(struct relay_ports *ports, struct err *e)
 
 void relay_udp_info(json_t *out)
 {
-	json_set_int(out, "udp_flows", (int64_t)__atomic_load_n(&n_flows, __ATOMIC_RELAXED));
-	json_set_int(out, "udp_opened", (int64_t)__atomic_load_n(&n_opened, __ATOMIC_RELAXED));
+	json_set_int(out, "udp_flows", (int64_t)n_flows);
+	json_set_int(out, "udp_opened", (int64_t)n_opened);
 }

@@ -32,7 +32,7 @@ relay_netns() { # NAME DEVICE IPV4 IPV6
 in_peer() { ip netns exec "$relay_peer" "$@"; }
 in_host() {
 	ip netns exec "$relay_host" setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups \
-		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+		env -i TSAN_OPTIONS="${TSAN_OPTIONS:-}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 # netd's own process is not to be looked into; the one that started it shares its namespaces.
 in_inside() { in_host nsenter --preserve-credentials -U -m -t "$starter" nsenter --net="$exec_root/netns" "$@"; }
