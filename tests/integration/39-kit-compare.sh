@@ -5,7 +5,7 @@
 # what they print and their statuses are the same.  (Left out: wrong values that RootlessKit finds in its child, whose
 # parent then waits for ever.)  RootlessKit lists ports as a map of Go gives them, each time in another order: lists are
 # sorted.
-# test: quick time=120
+# test: quick time=300
 . "$(dirname "$0")/lib.sh"
 own_mounts
 . "$top/tests/lib/debian.sh"

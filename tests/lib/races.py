@@ -8,9 +8,9 @@ Parts:
     kills   the same storm, while engine and monitors are killed with SIGKILL, SECONDS long
 
 What there is before and after is counted: descriptors, threads, mounts, processes, directories,
-networks, network devices.  Prints "ok - …" or "not ok - …: …" lines.
+networks, network devices.  What there is more of afterwards was left.  Prints "ok - …" or "not ok - …: …" lines.
 """
-import http.client, json, os, random, signal, socket, sys, threading, time
+import collections, http.client, json, os, random, re, signal, socket, sys, threading, time
 
 part, path, data_root, exe, image, seconds = sys.argv[1:6] + [float(sys.argv[6])]
 run_dir = os.path.dirname(path)
@@ -88,16 +88,21 @@ def lines(file, *parts):
         return 0
 
 
+def descriptors(pid):
+    """What kinds of them are open: a path, anon_inode:[eventpoll], or socket, pipe and the like without their number."""
+    links = (os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in names("/proc/%d/fd" % pid))
+    return sorted(re.sub(r":\[\d+\]$", "", link) for link in links)
+
+
 def counts():
     pid, roles = engine_pid(), ours()
     out = {
-        "descriptors": sorted(os.readlink("/proc/%d/fd/%s" % (pid, fd)).split(":")[0] for fd in names("/proc/%d/fd" % pid)
-                              if os.path.islink("/proc/%d/fd/%s" % (pid, fd))),
+        "descriptors": descriptors(pid),
         "threads": len(names("/proc/%d/task" % pid)),
         "mounts": lines("/proc/%d/mountinfo" % pid, data_root, run_dir),
         # One monitor is kept ready for the next start.
         "processes": sorted(r for r in roles.values() if r != ":monitor") + [r for r in roles.values() if r == ":monitor"][1:],
-        "networks": len(call("GET", "/networks")[1] or []),
+        "networks": [n["Name"] for n in call("GET", "/networks")[1] or []],
         "devices": {r: lines("/proc/%d/net/dev" % p) for p, r in roles.items() if r == ":netd"},
     }
     for d in ("containers", "tmp", "volumes", "overlay2/rootfs", "vfs/rootfs"):
@@ -106,34 +111,48 @@ def counts():
     return out
 
 
-def differences(a, b):
-    return {k: (a[k], b[k]) for k in a if a[k] != b[k]}
+def more(a, b):
+    """What @b has that @a has not."""
+    if isinstance(a, int):
+        return max(0, b - a)
+    if isinstance(a, dict):
+        return {k: n for k, n in b.items() if n > a.get(k, 0)}
+    return sorted((collections.Counter(b) - collections.Counter(a)).elements())
+
+
+def is_quiet(now):
+    """Whether nothing is going on, where no container is left: deleting goes on behind the answer, and a pidfd is that of
+    a monitor or helper whose end is waited for."""
+    return not now["tmp"] and "anon_inode:[pidfd]" not in now["descriptors"]
 
 
 def quiet():
-    """The counts when nothing is being deleted any more, or after SETTLE."""
+    """The counts when nothing is going on any more, or after SETTLE."""
     call("DELETE", "/containers/%s?force=1" % create())  # a monitor stands ready, now and later
     end = time.monotonic() + SETTLE
     before = None
     while time.monotonic() < end:
         try:
             now = counts()
-        except OSError:
-            continue  # something went while it was looked at
-        if now == before and not now["tmp"]:
+        except (OSError, ValueError):
+            continue  # something went, or came, while it was looked at
+        if now == before and is_quiet(now):
             break
         before = now
         time.sleep(0.05)
+    if before is None:
+        raise SystemExit("not ok - %s: nothing could be counted" % part)
     return before
 
 
 def check_left(name, before):
     end = time.monotonic() + SETTLE
-    rest = differences(before, quiet())
-    while rest and time.monotonic() < end:
-        rest = differences(before, quiet())
-    if rest:
-        print("not ok - %s: nothing is left: before and after: %s" % (name, str(rest)[:2000]))
+    left = True
+    while left and time.monotonic() < end:
+        now = quiet()
+        left = {k: v for k in before if (v := more(before[k], now[k]))}
+    if left:
+        print("not ok - %s: nothing is left: %s" % (name, str(left)[:2000]))
     else:
         print("ok - %s: nothing is left" % name)
 
@@ -141,6 +160,14 @@ def check_left(name, before):
 # --- what clients do ---------------------------------------------------------------------------------
 
 unexpected = []
+
+
+def failed_thread(args):
+    unexpected.append("%s: %s" % (args.exc_type.__name__, args.exc_value))
+    threading.__excepthook__(args)
+
+
+threading.excepthook = failed_thread
 
 
 def expect(what, status, answer, *allowed):
@@ -288,13 +315,13 @@ def kills():
     def killer():
         while not stop.is_set():
             stop.wait(random.random() * 0.7)
-            roles = ours()
-            victims = [engine_pid()] if random.random() < 0.4 else [p for p, r in roles.items() if r in (":monitor", ":archive")]
-            if victims:
-                try:
+            try:
+                victims = [engine_pid()] if random.random() < 0.4 else [
+                    p for p, r in ours().items() if r in (":monitor", ":archive")]
+                if victims:
                     os.kill(random.choice(victims), signal.SIGKILL)
-                except (ProcessLookupError, FileNotFoundError):
-                    pass
+            except (ProcessLookupError, FileNotFoundError):
+                pass
             await_engine()
 
     thread = threading.Thread(target=killer)
