@@ -22,6 +22,8 @@
 #define ERROR_MAX (1U << 20)
 #define COPY_BLOCK (256U << 10)
 #define STREAM_MAX (64U << 20) /* bytes of one value in a stream */
+#define BLANKS " \r\n\t"
+#define STREAM_PIECE 32768     /* bytes read at a time */
 
 static void encode(struct buf *b, const char *text, const char *plain)
 {
@@ -375,31 +377,92 @@ static int next_value(struct json_stream *s, size_t n, json_t **out, struct err 
 	return *out ? 1 : -1;
 }
 
-int json_stream_next(struct json_stream *s, json_t **out, struct err *e)
+/* Some more of the text: 1, 0 at its end, -1 with @e. */
+static int read_more(struct json_stream *s, struct err *e)
 {
-	size_t blank, n;
 	ssize_t got;
 
+	if (s->text.n > STREAM_MAX)
+		return err_kind(e, ERR_FAILED, "a value in the engine's answer is larger than %u bytes", STREAM_MAX);
+	got = client_read(s->c, buf_room(&s->text, STREAM_PIECE), STREAM_PIECE, e);
+	if (got <= 0)
+		return (int)got;
+	s->text.n += (size_t)got;
+	s->text.p[s->text.n] = 0;
+	return 1;
+}
+
+/* Up to and with the bracket. */
+static int array_begin(struct json_stream *s, struct err *e)
+{
+	int rc = 1;
+
+	s->array = true;
+	while (rc > 0 && (buf_consume(&s->text, strspn(s->text.p, BLANKS)), !s->text.n))
+		rc = read_more(s, e);
+	if (rc < 0)
+		return -1;
+	if (*s->text.p != '[')
+		return err_kind(e, ERR_INVALID, "Error reading the daemon's answer: it is no array");
+	buf_consume(&s->text, 1);
+	return 0;
+}
+
+/* To the end of the answer, so that the connection can be used again. */
+static int array_end(struct json_stream *s, struct err *e)
+{
+	int rc;
+
+	do {
+		buf_reset(&s->text);
+		rc = read_more(s, e);
+	} while (rc > 0);
+	return rc;
+}
+
+int json_stream_next(struct json_stream *s, json_t **out, struct err *e)
+{
+	size_t n;
+	int rc;
+
 	for (;;) {
-		blank = strspn(s->text.p, " \r\n\t");
-		buf_consume(&s->text, blank);
+		buf_consume(&s->text, strspn(s->text.p, s->array ? BLANKS "," : BLANKS));
+		if (s->array && *s->text.p == ']')
+			return array_end(s, e);
 		n = whole_object((struct span){s->text.p, s->text.n});
 		if (n)
 			return next_value(s, n, out, e);
-		if (s->text.n > STREAM_MAX)
-			return err_kind(e, ERR_FAILED, "a value in the engine's answer is larger than %u bytes",
-				STREAM_MAX);
-		got = client_read(s->c, buf_room(&s->text, 8192), 8192, e);
-		if (got < 0)
-			return -1;
-		if (got == 0) {
-			if (!s->text.n)
-				return 0;
+		rc = read_more(s, e);
+		if (!rc && (s->text.n || s->array))
 			return err_kind(e, ERR_FAILED, "unexpected EOF");
-		}
-		s->text.n += (size_t)got;
-		s->text.p[s->text.n] = 0;
+		if (rc <= 0)
+			return rc;
 	}
+}
+
+int call_each(struct docker *d, const char *to, int (*each)(void *arg, const json_t *item, struct err *e), void *arg,
+	struct err *e)
+{
+	struct json_stream in = {.text = BUF_INIT};
+	json_t *item;
+	int rc;
+
+	in.c = call_open(d, &(struct call){.method = "GET", .target = to}, false, e);
+	if (!in.c)
+		return -1;
+	json_use_block();
+	rc = array_begin(&in, e) ? -1 : 1;
+	while (rc > 0 && (rc = json_stream_next(&in, &item, e)) > 0) {
+		if (each(arg, item, e))
+			rc = -1;
+		json_decref(item);
+	}
+	buf_release(&in.text);
+	if (rc)
+		client_close(in.c);
+	else
+		call_done(d, in.c);
+	return rc;
 }
 
 /* --- targets ------------------------------------------------------------------------------ */

@@ -69,8 +69,14 @@ int call_save_body(struct client *c, const char *path, const char *what, struct 
 struct json_stream {
 	struct client *c;
 	struct buf text;
+	bool array; /* the values are in one array (call_each()) */
 };
 int json_stream_next(struct json_stream *s, json_t **out, struct err *e);
+
+/* GET an array, and call @each for every element as it comes in: what is long is shown while the engine makes the
+ * rest, and is never in memory as a whole.  0, or -1 with @e, from @each too. */
+int call_each(struct docker *d, const char *target, int (*each)(void *arg, const json_t *item, struct err *e), void *arg,
+	struct err *e);
 
 /* --- targets --- */
 /* "/containers/%s/json" with @arg percent-encoded (but for '/', ':' and '@'); to free(). */

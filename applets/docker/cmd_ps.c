@@ -213,6 +213,25 @@ static void set_steal(json_t *row, const char *key, char *text)
 	free(text);
 }
 
+/* What the table and --quiet show, for they are what is asked for when there are many. */
+static json_t *row_of_table(const json_t *c)
+{
+	json_t *row = json_object();
+
+	set_steal(row, "ID", short_id(json_str(c, "Id", ""), !o.no_trunc));
+	if (o.quiet)
+		return row;
+	set_steal(row, "Command", command_text(json_str(c, "Command", ""), o.no_trunc));
+	set_steal(row, "Image", image_text(c, o.no_trunc));
+	set_steal(row, "Names", names_text(json_arr(c, "Names"), o.no_trunc));
+	set_steal(row, "Ports", ports_text(json_arr(c, "Ports")));
+	set_steal(row, "RunningFor", human_age(json_int(c, "Created", 0) * NS_PER_S));
+	if (o.size)
+		set_steal(row, "Size", size_text(c));
+	json_set_str(row, "Status", json_str(c, "Status", ""));
+	return row;
+}
+
 json_t *container_row(const json_t *c, bool whole)
 {
 	int64_t created = json_int(c, "Created", 0) * NS_PER_S;
@@ -275,17 +294,12 @@ static json_t *label(const json_t *row, const char *name, const char *arg)
 	return json_text(json_str(json_obj(current, "Labels"), arg, ""));
 }
 
-static int show(struct list *l, const json_t *containers, struct err *e)
+static int show(void *list, const json_t *c, struct err *e)
 {
-	size_t i;
+	json_t *row = o.format && *o.format ? container_row(c, o.no_trunc) : row_of_table(c);
 
-	for (i = 0; i < json_array_size(containers); i++) {
-		current = json_array_get(containers, i);
-		if (list_row(l, container_row(current, o.no_trunc), e))
-			return -1;
-	}
-	list_end(l);
-	return 0;
+	current = c;
+	return list_row(list, row, e);
 }
 
 /* Before anything is asked, the whole format is tried on nothing: a mistake shows also where there
@@ -308,7 +322,6 @@ static int check_format(struct err *e)
 static int ps(struct docker *d, int argc, char **argv)
 {
 	cleanup_buf struct buf to = BUF_INIT;
-	cleanup_json json_t *containers = NULL;
 	struct err e = ERR_INIT;
 	struct list l;
 
@@ -340,8 +353,9 @@ static int ps(struct docker *d, int argc, char **argv)
 	if (o.size || (o.format && (list_shows(&l, "Size") || strstr(o.format, "{{json .}}"))))
 		target_query(&to, "size", "1");
 	query_filters(&to, &o.filters);
-	if (call_get(d, to.p, &containers, &e) || show(&l, containers, &e))
+	if (call_each(d, to.p, show, &l, &e))
 		return fail(&e);
+	list_end(&l);
 	return 0;
 }
 

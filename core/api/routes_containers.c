@@ -52,7 +52,6 @@ static void done(struct http *h, int status, int rc, const struct err *e)
 struct list_out {
 	struct http *h;
 	struct buf text;
-	bool any;
 };
 
 static int list_flush(struct list_out *out)
@@ -64,14 +63,10 @@ static int list_flush(struct list_out *out)
 	return rc ? -1 : 0;
 }
 
-static int list_one(void *arg, json_t *one_steal)
+static int list_one(void *arg)
 {
 	struct list_out *out = arg;
 
-	buf_addc(&out->text, out->any ? ',' : '[');
-	out->any = true;
-	json_print(one_steal, false, &out->text);
-	json_decref(one_steal);
 	return out->text.n < LIST_PIECE ? 0 : list_flush(out);
 }
 
@@ -89,11 +84,10 @@ static void list(struct http *h)
 		http_fail(h, &e);
 		return;
 	}
-	if (containers_list(http_engine(h), &o, list_one, &out, &e)) {
+	if (containers_list(http_engine(h), &o, &out.text, list_one, &out, &e)) {
 		http_fail(h, &e);
 		return;
 	}
-	buf_adds(&out.text, out.any ? "]\n" : "[]\n");
 	if (http_streaming(h))
 		list_flush(&out);
 	else

@@ -48,6 +48,64 @@ json_t *json_load_at(int dirfd, const char *path, size_t max, struct err *e)
 	return j;
 }
 
+/* --- one block for many values ------------------------------------------------------------------ */
+
+#define BLOCK 262144
+
+static struct {
+	_Alignas(16) char bytes[BLOCK];
+	size_t used, live;
+} *block;
+
+static void *block_alloc(size_t n)
+{
+	void *p;
+
+	if (n > BLOCK - block->used)
+		return malloc(n);
+	p = block->bytes + block->used;
+	block->used += (n + 15) & ~(size_t)15;
+	block->live++;
+	return p;
+}
+
+static void block_free(void *p)
+{
+	if ((uintptr_t)p - (uintptr_t)block->bytes >= BLOCK)
+		free(p);
+	else if (!--block->live)
+		block->used = 0;
+}
+
+void json_use_block(void)
+{
+	if (block)
+		return;
+	block = xcalloc(1, sizeof(*block));
+	json_set_alloc_funcs(block_alloc, block_free);
+}
+
+/* --- text ----------------------------------------------------------------------------------------- */
+
+/* Length of the valid UTF-8 sequence at @p, 0 if there is none (Unicode 15, table 3-7). */
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+	size_t len, i;
+
+	if (p[0] < 0x80)
+		return 1;
+	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
 static int sink(const char *p, size_t n, void *out)
 {
 	buf_add(out, p, n);
@@ -59,6 +117,42 @@ void json_print(const json_t *j, bool newline, struct buf *out)
 	json_dump_callback(j, sink, out, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (newline)
 		buf_addc(out, '\n');
+}
+
+/* A byte that is not written as it is: quotes, control characters, whatever is no UTF-8. */
+static void escape(unsigned char c, struct buf *out)
+{
+	static const char named[] = {['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n',
+		['\r'] = 'r', ['\t'] = 't'};
+
+	if (c >= 0x80)
+		buf_adds(out, "\xef\xbf\xbd");
+	else if (c < sizeof(named) && named[c])
+		buf_addf(out, "\\%c", named[c]);
+	else
+		buf_addf(out, "\\u%04X", c);
+}
+
+void json_print_str(const char *s, struct buf *out)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t n = s ? strlen(s) : 0, i, len, plain = 0;
+
+	if (!s) {
+		buf_adds(out, "null");
+		return;
+	}
+	buf_addc(out, '"');
+	for (i = 0; i < n; i += len ? len : 1) {
+		len = p[i] < 0x20 || p[i] == '"' || p[i] == '\\' ? 0 : utf8_len(p + i, n - i);
+		if (len)
+			continue;
+		buf_add(out, s + plain, i - plain);
+		escape(p[i], out);
+		plain = i + 1;
+	}
+	buf_add(out, s + plain, n - plain);
+	buf_addc(out, '"');
 }
 
 int json_save_at(int dirfd, const char *path, const json_t *j, int flags, struct err *e)
@@ -143,25 +237,6 @@ json_t *json_path(const json_t *j, ...)
 		at = json_object_get(at, key);
 	va_end(ap);
 	return at;
-}
-
-/* Length of the valid UTF-8 sequence at @p, 0 if there is none (Unicode 15, table 3-7). */
-static size_t utf8_len(const unsigned char *p, size_t n)
-{
-	size_t len, i;
-
-	if (p[0] < 0x80)
-		return 1;
-	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
-		return 0;
-	for (i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
 }
 
 json_t *json_textn(const char *s, size_t n)

@@ -29,11 +29,18 @@ bool json_go_mistake(const char *text, size_t n, char out[static JSON_GO_MAX]);
 json_t *json_load_at(int dirfd, const char *path, size_t max, struct err *e);
 /* Compact text of @j, ending in a newline if @newline; order of members kept. */
 void json_print(const json_t *j, bool newline, struct buf *out);
+/* Quote @s (NULL: null) as json_print() does what json_text() made of it, without that detour. */
+void json_print_str(const char *s, struct buf *out);
 /* Write @j so that it is seen whole or not at all; flags as file_write_at(). Mode 0600. */
 int json_save_at(int dirfd, const char *path, const json_t *j, int flags, struct err *e);
 
 /* @j in an unnamed file, to be read from its start by a process that gets it: a descriptor, or -1 with @e. */
 int json_memfd(const json_t *j, struct err *e);
+
+/* From here on small pieces of JSON come from one block, which is begun anew whenever nothing in it lives: for a
+ * process of one thread that makes, uses and releases one value after the other.  musl's malloc() gives the kernel its
+ * pages back each time.  What was made before is released as ever. */
+void json_use_block(void);
 
 /* Borrowed member, or NULL; the _ci form ignores ASCII case where no exact key matches. */
 json_t *json_get_ci(const json_t *obj, const char *key);

@@ -339,16 +339,17 @@ void buf_addc(struct buf *b, char c)
 
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t room = b->cap ? b->cap - b->n : 0; /* mostly enough: printed once */
 	va_list again;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, again);
 	va_end(again);
-	if (n < 0)
-		return;
-	vsnprintf(buf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
-	b->n += (size_t)n;
+	if (n >= 0 && (size_t)n >= room)
+		n = vsnprintf(buf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
+	if (n >= 0)
+		b->n += (size_t)n;
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...)

@@ -269,9 +269,10 @@ struct list_options {
 	int64_t limit;
 	const json_t *filters;
 };
-/* Those that match, the newest first: each to @put, which takes it over; -1 from there ends the list, which is no
- * error.  -1 with @e before the first if there is something wrong with @o. */
-int containers_list(struct engine *en, const struct list_options *o, int (*put)(void *arg, json_t *one_steal), void *arg,
+/* Those that match, the newest first, to @out as the text of an array and a newline.  @put (or NULL) is called behind
+ * each and may send what is in @out and empty it; -1 from there ends the list, which is no error.  -1 with @e before
+ * the first if there is something wrong with @o. */
+int containers_list(struct engine *en, const struct list_options *o, struct buf *out, int (*put)(void *arg), void *arg,
 	struct err *e);
 json_t *container_top(struct engine *en, struct container *c, const char *ps_args, struct err *e);
 /* "running", "paused", … c->lock is held. */

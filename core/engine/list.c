@@ -70,7 +70,7 @@ static void status_text(const struct container *c, char *out, size_t n)
 
 /* --- one --------------------------------------------------------------------------------------- */
 
-static char *command_text(const struct container *c)
+static void print_command(const struct container *c, struct buf *out)
 {
 	cleanup_json json_t *args = container_args(c);
 	cleanup_buf struct buf b = BUF_INIT;
@@ -79,10 +79,23 @@ static char *command_text(const struct container *c)
 
 	json_array_foreach(args, i, v) {
 		const char *s = json_string_value(v) ? json_string_value(v) : "";
+		const char *quote = i && strchr(s, ' ') ? "'" : "";
 
-		buf_addf(&b, i && strchr(s, ' ') ? " '%s'" : i ? " %s" : "%s", s);
+		buf_adds(&b, i ? " " : "");
+		buf_adds(&b, quote);
+		buf_adds(&b, s);
+		buf_adds(&b, quote);
 	}
-	return buf_detach(&b);
+	json_print_str(b.p, out);
+}
+
+/* @empty: what an empty or absent one is. */
+static void print_tree(const json_t *j, const char *empty, struct buf *out)
+{
+	if (json_array_size(j) || json_object_size(j))
+		json_print(j, false, out);
+	else
+		buf_adds(out, empty);
 }
 
 /* The image as the user named it, or its id if the name means another one by now. */
@@ -96,53 +109,89 @@ static const char *image_shown(struct engine *en, const struct container *c)
 	return c->image_id;
 }
 
-static json_t *summary(struct engine *en, struct container *c, const char *name)
+/* Its name, and the aliases under which others link to it. */
+static void print_names(const char *name, const json_t *aliases, struct buf *out)
 {
-	cleanup_free char *command = command_text(c), *slashed = xasprintf("/%s", name);
-	const char *mode = json_str(c->host, "NetworkMode", "");
-	json_t *labels = json_obj(c->config, "Labels"), *j = json_object();
+	const json_t *v;
+	size_t i;
+
+	buf_adds(out, "[\"/");
+	buf_adds(out, name); /* nothing in it needs quoting */
+	buf_addc(out, '"');
+	json_array_foreach(aliases, i, v) {
+		buf_addc(out, ',');
+		json_print_str(json_string_value(v), out);
+	}
+	buf_addc(out, ']');
+}
+
+/* "Up 2 minutes": c->lock is held, here and below. */
+static void print_state(const struct container *c, struct buf *out)
+{
+	const json_t *annotations = json_obj(c->host, "Annotations");
 	char status[80];
 
 	status_text(c, status, sizeof(status));
-	json_set_str(j, "Id", c->id);
-	json_set_new(j, "Names", json_pack("[s]", slashed));
-	json_set_str(j, "Image", "");
-	json_set_str(j, "ImageID", c->image_id);
-	json_set_str(j, "Command", command);
-	json_set_int(j, "Created", c->created / NS_PER_S);
-	json_set_new(j, "Ports", ports_list(c));
-	json_set_new(j, "Labels", labels ? json_incref(labels) : json_object());
-	json_set_str(j, "State", container_status(c));
-	json_set_str(j, "Status", status);
-	json_set_new(j, "HostConfig", json_pack("{s:s}", "NetworkMode", mode));
-	if (json_obj(c->host, "Annotations"))
-		json_object_set(json_obj(j, "HostConfig"), "Annotations", json_obj(c->host, "Annotations"));
-	json_set_new(j, "NetworkSettings", network_settings_summary(c));
-	return j;
+	buf_addf(out, ",\"State\":\"%s\",\"Status\":\"%s\",\"HostConfig\":{\"NetworkMode\":", container_status(c), status);
+	json_print_str(json_str(c->host, "NetworkMode", ""), out);
+	if (annotations) {
+		buf_adds(out, ",\"Annotations\":");
+		json_print(annotations, false, out);
+	}
+	buf_adds(out, "},\"NetworkSettings\":");
+	network_summary_print(c, out);
 }
 
-static json_t *describe(struct engine *en, struct container *c, bool size, const json_t *links)
+struct sizes {
+	bool shown;
+	int64_t rw, rootfs;
+};
+
+static void print_entry(struct engine *en, const struct container *c, const struct sizes *sizes, struct buf *out)
+{
+	cleanup_json json_t *ports = ports_list(c), *mounts = mounts_shown(en, c->mounts, true, c->started_at != 0);
+
+	buf_adds(out, ",\"ImageID\":");
+	json_print_str(c->image_id, out);
+	buf_adds(out, ",\"Command\":");
+	print_command(c, out);
+	buf_addf(out, ",\"Created\":%lld,\"Ports\":", (long long)(c->created / NS_PER_S));
+	print_tree(ports, "[]", out);
+	if (sizes->rw)
+		buf_addf(out, ",\"SizeRw\":%lld", (long long)sizes->rw);
+	if (sizes->shown)
+		buf_addf(out, ",\"SizeRootFs\":%lld", (long long)sizes->rootfs);
+	buf_adds(out, ",\"Labels\":");
+	print_tree(json_obj(c->config, "Labels"), "{}", out);
+	print_state(c, out);
+	buf_adds(out, ",\"Mounts\":");
+	print_tree(mounts, "[]", out);
+	buf_addc(out, '}');
+}
+
+/* A list may be long and is asked for often, so what is in it is written as text and never was a tree.  Members are
+ * in Docker's order. */
+static bool describe(struct engine *en, struct container *c, bool size, const json_t *links, const char *ahead,
+	struct buf *out)
 {
 	cleanup_free char *name = container_name(en, c);
-	int64_t rw, rootfs;
-	json_t *j;
+	const char *image = image_shown(en, c);
+	struct sizes sizes = {.shown = size};
+	bool there;
 
+	if (size)
+		container_sizes(en, c, &sizes.rw, &sizes.rootfs);
 	pthread_mutex_lock(&c->lock);
-	j = c->removed ? NULL : summary(en, c, name);
-	pthread_mutex_unlock(&c->lock);
-	if (!j)
-		return NULL;
-	json_set_str(j, "Image", image_shown(en, c));
-	if (size) {
-		container_sizes(en, c, &rw, &rootfs);
-		if (rw)
-			json_set_int(j, "SizeRw", rw);
-		json_set_int(j, "SizeRootFs", rootfs);
+	there = !c->removed;
+	if (there) {
+		buf_addf(out, "%s{\"Id\":\"%s\",\"Names\":", ahead, c->id);
+		print_names(name, json_arr(links, c->id), out);
+		buf_adds(out, ",\"Image\":");
+		json_print_str(image, out);
+		print_entry(en, c, &sizes, out);
 	}
-	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, true, c->started_at != 0));
-	if (json_arr(links, c->id))
-		json_array_extend(json_arr(j, "Names"), json_arr(links, c->id));
-	return j;
+	pthread_mutex_unlock(&c->lock);
+	return there;
 }
 
 /* --- filters ------------------------------------------------------------------------------------ */
@@ -150,7 +199,7 @@ static json_t *describe(struct engine *en, struct container *c, bool size, const
 struct query {
 	struct engine *en;
 	const json_t *filters;
-	bool all;
+	bool all, plain; /* plain: no filters */
 	json_t *ancestors;
 	int64_t before, since; /* creation times, 0: any */
 };
@@ -352,15 +401,16 @@ static bool wanted(struct query *q, const char *key, bool (*match)(const json_t 
 /* What needs the state. c->lock is held. */
 static bool match_state(struct query *q, const struct container *c)
 {
+	bool up = c->status == ST_RUNNING || c->status == ST_RESTARTING;
 	const json_t *states = json_object_get(q->filters, "status");
 	const json_t *exited = json_object_get(q->filters, "exited"), *health = json_object_get(q->filters, "health");
 	char code[12];
 
-	if (c->removed)
-		return false;
+	if (c->removed || q->plain)
+		return !c->removed && (q->all || up);
 	snprintf(code, sizeof(code), "%d", c->exit_code);
 	if (json_array_size(states) ? !filter_has(states, container_status(c)) :
-				      !q->all && c->status != ST_RUNNING && c->status != ST_RESTARTING)
+				      !q->all && !up)
 		return false;
 	if (json_array_size(exited) && (c->status != ST_EXITED || !filter_has(exited, code)))
 		return false;
@@ -378,7 +428,9 @@ static bool match(struct query *q, struct container *c)
 	pthread_mutex_lock(&c->lock);
 	ok = match_state(q, c);
 	pthread_mutex_unlock(&c->lock);
-	if (!ok || (q->before && c->created >= q->before) || (q->since && c->created <= q->since) ||
+	if (!ok || q->plain)
+		return ok;
+	if ((q->before && c->created >= q->before) || (q->since && c->created <= q->since) ||
 		(json_array_size(ids) && !any_prefix(ids, c->id)))
 		return false;
 	if (json_array_size(names)) {
@@ -398,15 +450,15 @@ static bool match(struct query *q, struct container *c)
 		!(json_array_size(unwanted) && filter_labels(unwanted, labels));
 }
 
-int containers_list(struct engine *en, const struct list_options *o, int (*put)(void *arg, json_t *one_steal), void *arg,
+int containers_list(struct engine *en, const struct list_options *o, struct buf *out, int (*put)(void *arg), void *arg,
 	struct err *e)
 {
 	struct query q = {.en = en, .filters = o->filters,
-		.all = o->all || o->limit > 0};
+		.all = o->all || o->limit > 0, .plain = !json_object_size(o->filters)};
 	cleanup_json json_t *links = NULL;
 	struct container **all;
 	int64_t left = o->limit > 0 ? o->limit : INT64_MAX;
-	json_t *j;
+	const char *ahead = "[";
 	size_t i;
 
 	if (check_filters(o->filters, e) ||
@@ -417,29 +469,26 @@ int containers_list(struct engine *en, const struct list_options *o, int (*put)(
 	links = links_names(en);
 	all = containers_all(en);
 	for (i = 0; all[i] && left; i++) {
-		j = match(&q, all[i]) ? describe(en, all[i], o->size, links) : NULL;
-		left -= j != NULL;
-		if (j && put(arg, j))
+		if (!match(&q, all[i]))
+			continue;
+		if (!describe(en, all[i], o->size, links, ahead, out))
+			continue;
+		ahead = ",";
+		left--;
+		if (put && put(arg))
 			break;
 	}
+	buf_adds(out, *ahead == '[' ? "[]\n" : "]\n");
 	containers_free(all);
 	json_decref(q.ancestors);
 	return 0;
-}
-
-static int append(void *list, json_t *one_steal)
-{
-	return json_array_append_new(list, one_steal);
 }
 
 json_t *containers_disk_usage(struct engine *en, struct err *e)
 {
 	cleanup_json json_t *none = json_object();
 	struct list_options o = {.all = true, .size = true, .filters = none};
-	json_t *list = json_array();
+	cleanup_buf struct buf text = BUF_INIT;
 
-	if (!containers_list(en, &o, append, list, e))
-		return list;
-	json_decref(list);
-	return NULL;
+	return containers_list(en, &o, &text, NULL, NULL, e) ? NULL : json_parse(text.p, text.n, e);
 }

@@ -54,8 +54,8 @@ void network_events(struct engine *en, struct container *c, const char *action);
 
 /* The "NetworkSettings" of inspect; @name is the container's. */
 json_t *network_settings(struct engine *en, const struct container *c, const char *name);
-/* The shorter form of a list: {"Networks": …}. */
-json_t *network_settings_summary(const struct container *c);
+/* The shorter form of a list, as text: {"Networks": …}. */
+void network_summary_print(const struct container *c, struct buf *out);
 
 /* Who connects the containers' network by a network driver (net/driver.h), "" for any, and says by which; before
  * networks_load(). */

@@ -177,14 +177,15 @@ static void add_address(json_t *j, const struct endpoint *ep, int f)
 		json_set_str(j, keys[f][2], inet_format(family->via.family ? &family->via : &family->gateway, text));
 }
 
+/* The sparse form; @name is the container's, or NULL for a list, which shows less. */
 static json_t *endpoint_shown(const struct container *c, const char *network, const char *name,
 	json_t *settings)
 {
 	const struct endpoint *ep = endpoint_on(c, network);
-	cleanup_json json_t *s = json_copy(settings);
+	json_t *s = json_copy(settings);
 	char mac[ENDPOINT_MAC_TEXT];
 
-	if (!name) { /* a list shows less */
+	if (!name) {
 		json_object_del(s, "Aliases");
 		json_object_del(s, "Links");
 		json_object_del(s, "DriverOpts");
@@ -199,7 +200,7 @@ static json_t *endpoint_shown(const struct container *c, const char *network, co
 		add_address(s, ep, V4);
 		add_address(s, ep, V6);
 	}
-	return schema_expand(schema_endpoint, s);
+	return s;
 }
 
 static json_t *endpoints(const struct container *c, const char *name)
@@ -207,14 +208,30 @@ static json_t *endpoints(const struct container *c, const char *name)
 	json_t *out = json_object(), *settings;
 	const char *network;
 
-	json_object_foreach(c->networks, network, settings)
-		json_set_new(out, network, endpoint_shown(c, network, name, settings));
+	json_object_foreach(c->networks, network, settings) {
+		cleanup_json json_t *s = endpoint_shown(c, network, name, settings);
+
+		json_set_new(out, network, schema_expand(schema_endpoint, s));
+	}
 	return out;
 }
 
-json_t *network_settings_summary(const struct container *c)
+void network_summary_print(const struct container *c, struct buf *out)
 {
-	return json_pack("{s:o}", "Networks", endpoints(c, NULL));
+	const char *network, *ahead = "";
+	json_t *settings;
+
+	buf_adds(out, "{\"Networks\":{");
+	json_object_foreach(c->networks, network, settings) {
+		cleanup_json json_t *s = endpoint_shown(c, network, NULL, settings);
+
+		buf_adds(out, ahead);
+		json_print_str(network, out);
+		buf_addc(out, ':');
+		schema_print(schema_endpoint, s, out);
+		ahead = ",";
+	}
+	buf_adds(out, "}}");
 }
 
 json_t *network_settings(struct engine *en, const struct container *c, const char *name)

@@ -432,6 +432,19 @@ static json_t *zero_of(const struct field *f)
 	}
 }
 
+static json_t *expand_value(const struct field *f, json_t *v)
+{
+	if (!v)
+		return zero_of(f);
+	if (f->type == T_OBJ)
+		return schema_expand(f->sub, v);
+	if (f->type == T_OBJS)
+		return expand_list(f, v);
+	if (f->type == T_OBJMAP || f->type == T_SUBMAP)
+		return expand_map(f, v);
+	return json_incref(v);
+}
+
 json_t *schema_expand(const struct field *fields, const json_t *sparse)
 {
 	json_t *out = json_object(), *v;
@@ -439,21 +452,46 @@ json_t *schema_expand(const struct field *fields, const json_t *sparse)
 
 	for (f = fields; f->name; f++) {
 		v = json_object_get(sparse, f->name);
-		if (!v && f->flags & F_OMIT)
-			continue;
-		if (!v)
-			v = zero_of(f);
-		else if (f->type == T_OBJ)
-			v = schema_expand(f->sub, v);
-		else if (f->type == T_OBJS)
-			v = expand_list(f, v);
-		else if (f->type == T_OBJMAP || f->type == T_SUBMAP)
-			v = expand_map(f, v);
-		else
-			json_incref(v);
-		json_set_new(out, f->name, v);
+		if (v || !(f->flags & F_OMIT))
+			json_set_new(out, f->name, expand_value(f, v));
 	}
 	return out;
+}
+
+static void print_value(const struct field *f, json_t *v, struct buf *out)
+{
+	cleanup_json json_t *whole = NULL;
+
+	if (json_is_string(v)) {
+		json_print_str(json_string_value(v), out);
+	} else if (!v && (f->type == T_STR || f->type == T_INT) && !(f->flags & F_PTR)) {
+		buf_adds(out, f->type == T_STR ? "\"\"" : "0");
+	} else if (!v && (f->flags & F_PTR || f->type == T_STRS || f->type == T_MAP)) {
+		buf_adds(out, "null");
+	} else {
+		whole = expand_value(f, v);
+		json_print(whole, false, out);
+	}
+}
+
+void schema_print(const struct field *fields, const json_t *sparse, struct buf *out)
+{
+	const struct field *f;
+	bool any = false;
+	json_t *v;
+
+	buf_addc(out, '{');
+	for (f = fields; f->name; f++) {
+		v = json_object_get(sparse, f->name);
+		if (!v && f->flags & F_OMIT)
+			continue;
+		buf_adds(out, any ? ",\"" : "\"");
+		buf_adds(out, f->name);
+		buf_adds(out, "\":");
+		print_value(f, v, out);
+		any = true;
+	}
+	buf_addc(out, '}');
 }
 
 static int by_key(const void *a, const void *b)

@@ -61,6 +61,9 @@ json_t *schema_pack(const struct field *fields, const json_t *in, const char *wh
 /* The complete form, members in the order of the API; new reference. */
 json_t *schema_expand(const struct field *fields, const json_t *sparse);
 
+/* The text of it, compact, without making it; for lists. */
+void schema_print(const struct field *fields, const json_t *sparse, struct buf *out);
+
 /* A copy of an object with its keys sorted, as Go writes maps; values are shared. */
 json_t *json_sorted(const json_t *obj);
 

@@ -208,3 +208,45 @@ TEST(nesting_does_not_use_our_stack)
 	CHECK(json_go_mistake(deep, n, got));
 	CHECK_STR(got, "exceeded max depth");
 }
+
+TEST(a_string_is_printed_as_its_value_would_be)
+{
+	static const char *const texts[] = {"", "plain", "a\"b\\c/", "\b\f\n\r\t", "\x01\x1f\x7f", "\xc3\xa9 \xf0\x9f\x9a\xa3",
+		"a\xff" "b", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80\"", "<&>"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		cleanup_json json_t *j = json_text(texts[i]);
+		cleanup_buf struct buf want = BUF_INIT, got = BUF_INIT;
+
+		json_print(j, false, &want);
+		json_print_str(texts[i], &got);
+		CHECK_STR(got.p, want.p);
+	}
+}
+
+/* What was made before, what does not fit, and many values one after the other. */
+TEST(one_block_for_many_values)
+{
+	static const char text[] = "{\"Id\":\"x\",\"Names\":[\"/y\"],\"N\":{\"a\":{},\"b\":null}}";
+	json_t *before = parse("{\"a\":[1,2,3]}");
+	cleanup_buf struct buf big = BUF_INIT;
+	json_t *j;
+
+	json_use_block();
+	json_use_block();
+	for (int i = 0; i < 20000; i++) {
+		j = json_parse(text, sizeof(text) - 1, NULL);
+		NEED(j && !strcmp(json_str(j, "Id", ""), "x") && json_object_size(json_obj(j, "N")) == 2);
+		json_decref(j);
+	}
+	buf_addc(&big, '[');
+	for (int i = 0; i < 50000; i++)
+		buf_adds(&big, "\"0123456789\",");
+	buf_adds(&big, "0]");
+	j = parse(big.p);
+	CHECK_INT(json_array_size(j), 50001);
+	CHECK_STR(json_string_value(json_array_get(j, 49999)), "0123456789");
+	json_decref(j);
+	CHECK_INT(json_array_size(json_arr(before, "a")), 3);
+	json_decref(before);
+}

@@ -211,3 +211,47 @@ TEST(targets)
 	target_query(&b, "filters", "{\"a\":true}");
 	CHECK_STR(b.p, "/x?a=1%202&filters=%7B%22a%22%3Atrue%7D");
 }
+
+static int add_id(void *arg, const json_t *item, struct err *e)
+{
+	if (json_bool(item, "stop", false))
+		return err_set(e, 0, "stopped");
+	buf_addf(arg, "%s;", json_str(item, "id", "?"));
+	return 0;
+}
+
+/* The ids of an answer's elements, and "! " and the error behind them. */
+static void elements(const char *body, bool slowly, const char *want)
+{
+	cleanup_free char *answer = xasprintf("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+	struct peer p = {.answer = answer, .slowly = slowly};
+	struct docker d = {.api_version = xstrdup("1.51")};
+	cleanup_buf struct buf got = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	peer_start(&p);
+	d.endpoint = endpoint;
+	if (call_each(&d, "/x", add_id, &got, &e))
+		buf_addf(&got, "! %s", e.msg);
+	CHECK_STR(got.p, want);
+	peer_end(&p);
+	client_close(d.idle);
+	free(d.api_version);
+}
+
+TEST(arrays_come_element_by_element)
+{
+	static const char *const cases[][2] = {
+		{"[]\n", ""}, {" [ ] ", ""}, {"[{\"id\":\"a\"}]\n", "a;"},
+		{"[{\"id\":\"a]\"},\n{\"id\":\"b\",\"x\":[{},\"}\"]} ]", "a];b;"},
+		{"", "! Error reading the daemon's answer: it is no array"},
+		{"{\"id\":\"a\"}", "! Error reading the daemon's answer: it is no array"},
+		{"[{\"id\":\"a\"}", "a;! unexpected EOF"}, {"[{\"id\":\"a\"},{\"id\"", "a;! unexpected EOF"},
+		{"[", "! unexpected EOF"}, {"[{\"id\":\"a\"},{\"stop\":true},{\"id\":\"b\"}]", "a;! stopped"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		elements(cases[i][0], false, cases[i][1]);
+		elements(cases[i][0], true, cases[i][1]);
+	}
+}

@@ -145,3 +145,25 @@ TEST(packing_what_was_expanded_changes_nothing)
 	again = schema_pack(schema_config, full, "x", NULL);
 	CHECK(json_equal(once, again));
 }
+
+static void prints_as_it_expands(const struct field *fields, const char *text)
+{
+	cleanup_json json_t *sparse = parse(text), *full = schema_expand(fields, sparse);
+	cleanup_buf struct buf want = BUF_INIT, got = BUF_INIT;
+
+	json_print(full, false, &want);
+	schema_print(fields, sparse, &got);
+	CHECK_STR(got.p, want.p);
+}
+
+TEST(printing_is_expanding)
+{
+	prints_as_it_expands(schema_endpoint, "{}");
+	prints_as_it_expands(schema_endpoint, "{\"Aliases\":[\"a\"],\"MacAddress\":\"x\\\"y\",\"IPPrefixLen\":16,"
+		"\"DriverOpts\":{\"k\":\"v\"},\"IPAMConfig\":{\"IPv4Address\":\"10.0.0.1\"},\"GwPriority\":-1}");
+	prints_as_it_expands(schema_host, "{}");
+	prints_as_it_expands(schema_host, "{\"Memory\":5,\"PidsLimit\":0,\"Init\":false,\"ConsoleSize\":[1,2],"
+		"\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"81\"}]},\"Mounts\":[{\"Type\":\"bind\"}]}");
+	prints_as_it_expands(schema_config, "{\"Env\":[],\"Healthcheck\":{\"Retries\":2}}");
+	prints_as_it_expands(schema_exec, "{}");
+}
