@@ -15,13 +15,18 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#define HEAD_READ_MS 1000 /* for a client to read the head of a stream */
 #define BODY_JSON_MAX (16 * 1024 * 1024) /* bytes */
 #define SERVER_NAME "Docker/" ENGINE_VERSION " (linux)"
 
@@ -622,6 +627,27 @@ int http_hijack(struct http *h, const char *type, const void **early, size_t *ea
 	return http_take_over(h, out.p, early, early_len);
 }
 
+/*
+ * Wait until the client has read what was sent, HEAD_READ_MS at most. A client that reads the head through a buffer
+ * (Python's http.client, so docker-py) and the stream from the socket behind it would lose what the buffer took of
+ * the stream. On a UNIX socket the kernel tells: SIOCOUTQ is what the peer has not taken (1 while the last piece is
+ * just being freed), and each piece that is freed is an edge of EPOLLOUT. Elsewhere nobody can know.
+ */
+static void await_head_read(int fd)
+{
+	struct epoll_event ev = {.events = EPOLLOUT | EPOLLET};
+	int ep, unread, domain = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof(domain)}) || domain != AF_UNIX)
+		return;
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	if (ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		while (!ioctl(fd, SIOCOUTQ, &unread) && unread > 1)
+			if (epoll_wait(ep, &ev, 1, HEAD_READ_MS) <= 0 || ev.events & (EPOLLHUP | EPOLLERR))
+				break;
+	fd_close(&ep);
+}
+
 int http_take_over(struct http *h, const char *head, const void **early, size_t *early_len)
 {
 	char drop[512];
@@ -631,6 +657,7 @@ int http_take_over(struct http *h, const char *head, const void **early, size_t 
 	while (!h->head.chunked && http_body_read(h, drop, sizeof(drop), &e) > 0)
 		;
 	send_all(h, head, strlen(head));
+	await_head_read(h->fd);
 	h->hijacked = true;
 	h->close_after = true;
 	*early = h->in.p;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What scripts do with docker-py: containers, streams, archives, events, networks, volumes, images, errors."""
+import concurrent.futures
 import io
 import tarfile
 import threading
@@ -67,6 +68,19 @@ class Containers(Case):
         sock._sock.sendall(b"ping\n")
         self.assertEqual(next(docker.utils.socket.frames_iter(sock, tty=False)), (1, b"ping\n"))
         sock._sock.close()
+
+    def test_no_output_is_lost_to_a_reader_that_buffers(self):
+        """docker-py reads the head of an answer through a buffer, and the stream from the socket behind it."""
+        c = self.run_detached("sleep 1000")
+
+        def execs():
+            for _ in range(25):
+                self.assertEqual(c.exec_run("echo hello").output, b"hello\n")
+
+        # Several at once, so that they are not read at once.
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(execs) for _ in range(4)]:
+                done.result()
 
     def test_exec(self):
         c = self.run_detached("sleep 1000", environment={"A": "b"})
