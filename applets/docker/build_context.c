@@ -7,7 +7,8 @@
  *   whose other end is the request's body:
  *
  *     a directory     packed, without what .dockerignore leaves out
- *     an archive      passed on as it comes
+ *     a repository    the same, once git has fetched it (build_git.c)
+ *     an archive      passed on as it comes; copied, where a Dockerfile from elsewhere goes with it
  *     a Dockerfile    packed as the only file
  *
  *   What comes in by a descriptor (standard input, or a pipe that a URL is fetched into) is an archive or
@@ -20,6 +21,7 @@
  */
 #include "build_context.h"
 
+#include "build_git.h"
 #include "docker.h"
 #include "units.h"
 
@@ -50,6 +52,7 @@ struct feed {
 	/* a directory */
 	char *dir;
 	int dirfd;
+	bool is_git; /* a repository, checked out for us: nothing from elsewhere belongs to it */
 	struct ignore *ignore;
 	mode_t ignore_mode;
 	struct buf ignore_text; /* sent instead of .dockerignore where a Dockerfile is added */
@@ -124,20 +127,23 @@ static enum tar_picked pick(void *arg, const char *path, const struct stat *st, 
 	return TAR_PICK_TAKE;
 }
 
+/* What is added to it, and its end. */
+static int finish_archive(struct feed *f, int64_t *bytes, struct err *e)
+{
+	if ((f->ignore_text.n && put_file(f, ".dockerignore", f->ignore_mode, &f->ignore_text, e)) ||
+		(f->is_added && put_file(f, f->c.dockerfile, f->dir || f->in >= 0 ? 0600 : 0644, &f->added, e)) ||
+		tar_write_end(f->w, e))
+		return -1;
+	*bytes = tar_writer_total(f->w);
+	return 0;
+}
+
 static int make_archive(struct feed *f, int64_t *bytes, struct err *e)
 {
-	int rc;
-
 	f->w = tar_writer_new(f->out);
-	rc = f->dir ? tar_pack_picked(f->w, f->dirfd, pick, f, e) : 0;
-	if (!rc && f->ignore_text.n)
-		rc = put_file(f, ".dockerignore", f->ignore_mode, &f->ignore_text, e);
-	if (!rc && f->is_added)
-		rc = put_file(f, f->c.dockerfile, f->dir ? 0600 : 0644, &f->added, e);
-	if (!rc)
-		rc = tar_write_end(f->w, e);
-	*bytes = tar_writer_total(f->w);
-	return rc;
+	if (f->dir && tar_pack_picked(f->w, f->dirfd, pick, f, e))
+		return -1;
+	return finish_archive(f, bytes, e);
 }
 
 static int pass_on(struct feed *f, int64_t *bytes, struct err *e)
@@ -161,12 +167,129 @@ static int pass_on(struct feed *f, int64_t *bytes, struct err *e)
 	return -1;
 }
 
+/* The name it goes by. */
+static void name_added(struct feed *f)
+{
+	unsigned char raw[10];
+	char hex[2 * sizeof(raw) + 1];
+
+	random_bytes(raw, sizeof(raw));
+	hex_encode(raw, sizeof(raw), hex);
+	f->c.dockerfile = xasprintf(".dockerfile.%s", hex);
+}
+
+/* A .dockerignore that leaves it out, too. */
+static void ignore_added(struct feed *f, const struct buf *ignore_text)
+{
+	if (ignore_text)
+		buf_add(&f->ignore_text, ignore_text->p, ignore_text->n);
+	else
+		buf_adds(&f->ignore_text, ".dockerignore");
+	buf_addf(&f->ignore_text, "\n%s\n", f->c.dockerfile);
+}
+
+/* What has come so far, and what comes. */
+struct arriving {
+	struct stream s; /* first */
+	struct feed *f;
+	size_t at;
+};
+
+static ssize_t arriving_read(struct stream *s, void *p, size_t n, struct err *e)
+{
+	struct arriving *a = (struct arriving *)(void *)s;
+	const struct buf *head = &a->f->head;
+	ssize_t got;
+
+	if (a->at < head->n) {
+		n = n < head->n - a->at ? n : head->n - a->at;
+		memcpy(p, head->p + a->at, n);
+		a->at += n;
+		return (ssize_t)n;
+	}
+	got = fd_read_full(a->f->in, p, n);
+	return got < 0 ? err_set(e, errno, "reading the build context") : got;
+}
+
+static int copy_entry(struct feed *f, struct tar_reader *from, const struct tar_entry *en, struct err *e)
+{
+	cleanup_free char *block = xmalloc(BLOCK);
+	ssize_t n;
+
+	if (en->sparse)
+		return err_kind(e, ERR_NOT_SUPPORTED, "%s in the build context is a sparse file: make the archive without", en->path);
+	if (tar_write_entry(f->w, en, e))
+		return -1;
+	while ((n = tar_read(from, block, BLOCK, e)) > 0)
+		if (tar_write_data(f->w, block, (size_t)n, e))
+			return -1;
+	say_sent(f, tar_writer_total(f->w), false);
+	return (int)n;
+}
+
+static int take_ignore(struct feed *f, struct tar_reader *from, const struct tar_entry *en, struct buf *text, struct err *e)
+{
+	char block[4096];
+	ssize_t n;
+
+	f->ignore_mode = en->mode & 07777;
+	text->n = 0;
+	while ((n = tar_read(from, block, sizeof(block), e)) > 0) {
+		if (text->n + (size_t)n > IGNORE_FILE_MAX)
+			return err_kind(e, ERR_INVALID, ".dockerignore in the build context is too large");
+		buf_add(text, block, (size_t)n);
+	}
+	return (int)n;
+}
+
+/* An archive that goes on with a Dockerfile from elsewhere, and a .dockerignore that leaves that out. */
+static int add_to_archive(struct feed *f, int64_t *bytes, struct err *e)
+{
+	struct arriving in = {.s.read = arriving_read, .f = f};
+	struct inflater *plain = inflater_new(&in.s);
+	struct tar_reader *from = tar_reader_new(inflater_stream(plain));
+	cleanup_buf struct buf ignore = BUF_INIT;
+	const struct tar_entry *en;
+	bool there = false;
+	int rc;
+
+	f->w = tar_writer_new(f->out);
+	f->ignore_mode = 0600;
+	while ((rc = tar_next(from, &en, e)) > 0) {
+		const char *name = en->path + (strncmp(en->path, "./", 2) ? 0 : 2);
+		bool it_is = en->type == '0' && !strcmp(name, ".dockerignore");
+
+		there |= it_is;
+		if (it_is ? take_ignore(f, from, en, &ignore, e) : copy_entry(f, from, en, e)) {
+			rc = -1;
+			break;
+		}
+	}
+	tar_reader_free(from);
+	inflater_free(plain);
+	if (atomic_load(&f->fetch_failed)) {
+		*e = f->fetch_e;
+		return -1;
+	}
+	ignore_added(f, there ? &ignore : NULL);
+	return rc ? -1 : finish_archive(f, bytes, e);
+}
+
+static int send_context(struct feed *f, int64_t *bytes, struct err *e)
+{
+	if (f->in < 0)
+		return make_archive(f, bytes, e);
+	return f->is_added ? add_to_archive(f, bytes, e) : pass_on(f, bytes, e);
+}
+
 static void *feed_main(void *arg)
 {
 	struct feed *f = arg;
 	int64_t bytes = 0;
-	int rc = f->in >= 0 ? pass_on(f, &bytes, &f->c.e) : make_archive(f, &bytes, &f->c.e);
+	int rc = send_context(f, &bytes, &f->c.e);
 
+	if (f->is_git)
+		build_git_remove();
 	if (rc)
 		atomic_store(&f->c.failed, true);
 	else if (f->zip < 0)
@@ -254,24 +377,6 @@ static int read_added(struct feed *f, int fd, const char *name, struct err *e)
 	return 0;
 }
 
-/* The name it goes by, and a .dockerignore that leaves it out. */
-static void name_added(struct feed *f, const struct buf *ignore_text)
-{
-	struct stat st;
-	unsigned char raw[10];
-	char hex[2 * sizeof(raw) + 1];
-
-	random_bytes(raw, sizeof(raw));
-	hex_encode(raw, sizeof(raw), hex);
-	f->c.dockerfile = xasprintf(".dockerfile.%s", hex);
-	if (ignore_text)
-		buf_add(&f->ignore_text, ignore_text->p, ignore_text->n);
-	else
-		buf_adds(&f->ignore_text, ".dockerignore");
-	buf_addf(&f->ignore_text, "\n%s\n", f->c.dockerfile);
-	f->ignore_mode = fstatat(f->dirfd, ".dockerignore", &st, 0) ? 0600 : st.st_mode & 07777;
-}
-
 /* --- a directory ---------------------------------------------------------------------------------------- */
 
 /* The path without symbolic links, as Go's EvalSymlinks finds it or complains; to free(). */
@@ -327,7 +432,8 @@ static char *usual_dockerfile(const char *dir)
 /* Settle f->c.dockerfile, or read it where it is no file of the context. */
 static int find_dockerfile(struct feed *f, const char *given, struct err *e)
 {
-	cleanup_free char *path = given ? absolute(given) : usual_dockerfile(f->dir), *real = NULL;
+	cleanup_free char *within = f->is_git && given && *given != '/' ? fs_join(f->dir, given) : NULL;
+	cleanup_free char *path = given ? absolute(within ? within : given) : usual_dockerfile(f->dir), *real = NULL;
 	cleanup_close int fd = -1;
 	size_t n = strlen(f->dir);
 
@@ -340,6 +446,9 @@ static int find_dockerfile(struct feed *f, const char *given, struct err *e)
 		f->c.dockerfile = xstrdup(real + n + 1);
 		return 0;
 	}
+	if (f->is_git)
+		return err_kind(e, ERR_INVALID, "unable to prepare context: the Dockerfile (%s) must be within the build context",
+			given ? given : path);
 	fd = open(real, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(e, 0, "unable to open Dockerfile: open %s: %s", given ? given : path, go_words(errno));
@@ -363,6 +472,7 @@ static int read_ignore(struct feed *f, struct err *e)
 	cleanup_buf struct buf text = BUF_INIT;
 	struct err why = ERR_INIT;
 	bool there = !file_read_at(f->dirfd, ".dockerignore", IGNORE_FILE_MAX, &text, &why);
+	struct stat st;
 
 	if (!there && why.code != ENOENT)
 		return err_set(e, 0, "error reading .dockerignore: %s %s/.dockerignore: %s",
@@ -370,8 +480,11 @@ static int read_ignore(struct feed *f, struct err *e)
 	f->ignore = ignore_parse((struct span){text.p, text.n}, e);
 	if (!f->ignore)
 		return err_wrap(e, "checking context");
-	if (f->is_added)
-		name_added(f, there ? &text : NULL);
+	if (f->is_added) {
+		name_added(f);
+		ignore_added(f, there ? &text : NULL);
+		f->ignore_mode = fstatat(f->dirfd, ".dockerignore", &st, 0) ? 0600 : st.st_mode & 07777;
+	}
 	return keep_needed(f, e);
 }
 
@@ -395,6 +508,14 @@ static int open_dir(struct feed *f, const char *where, const char *dockerfile, s
 		return -1;
 	}
 	return read_ignore(f, e);
+}
+
+static int open_git(struct feed *f, const char *where, const char *dockerfile, struct err *e)
+{
+	cleanup_free char *dir = build_git_fetch(where, e);
+
+	f->is_git = true;
+	return dir ? open_dir(f, dir, dockerfile, e) : err_wrap(e, "unable to prepare context");
 }
 
 /* --- a descriptor --------------------------------------------------------------------------------------- */
@@ -438,10 +559,14 @@ static int open_stream(struct feed *f, int in, const char *dockerfile, struct er
 	}
 	f->head.n = (size_t)n;
 	f->c.dockerfile = dockerfile ? dockerfile : "Dockerfile";
+	if (f->is_added)
+		name_added(f);
 	if (is_archive((struct span){f->head.p, f->head.n})) {
 		f->in = in;
 		return 0;
 	}
+	if (f->is_added)
+		return err_kind(e, ERR_INVALID, "unable to prepare context: build context is not an archive");
 	buf_add(&f->added, f->head.p, f->head.n);
 	f->c.dockerfile = "Dockerfile";
 	return read_added(f, in, "standard input", e);
@@ -465,9 +590,8 @@ static int open_url(struct feed *f, const char *url, const char *dockerfile, str
 {
 	int ends[2];
 
-	if (dockerfile && !strcmp(dockerfile, "-"))
-		return err_kind(e, ERR_NOT_SUPPORTED,
-			"a Dockerfile from standard input goes with a directory: download %s and unpack it first", url);
+	if (dockerfile && !strcmp(dockerfile, "-") && read_added(f, STDIN_FILENO, "standard input", e))
+		return -1;
 	if (pipe2(ends, O_CLOEXEC))
 		return err_set(e, errno, "making a pipe");
 	f->url = url;
@@ -475,14 +599,6 @@ static int open_url(struct feed *f, const char *url, const char *dockerfile, str
 	if (f->progress)
 		fprintf(f->progress, "Downloading build context from remote url: %s\n", url);
 	return start(fetch_main, f, e) ? -1 : open_stream(f, ends[0], dockerfile, e);
-}
-
-static bool is_git(const char *where)
-{
-	size_t n = strcspn(where, "#?");
-
-	return !strncmp(where, "git@", 4) || !strncmp(where, "git://", 6) || !strncmp(where, "github.com/", 11) ||
-	       (!strncmp(where, "http", 4) && strstr(where, "://") && n > 4 && !strncmp(where + n - 4, ".git", 4));
 }
 
 static bool is_url(const char *where)
@@ -504,9 +620,8 @@ static int find_context(struct feed *f, const char *where, const char *dockerfil
 	}
 	if (!stat(where, &st))
 		return open_dir(f, where, dockerfile, e);
-	if (is_git(where))
-		return err_kind(e, ERR_NOT_SUPPORTED, "unable to prepare context: this client does not speak git: "
-			"git clone %.*s DIRECTORY, then docker build DIRECTORY", (int)strcspn(where, "#"), where);
+	if (build_git_is(where))
+		return open_git(f, where, dockerfile, e);
 	if (is_url(where))
 		return open_url(f, where, dockerfile, e);
 	return err_kind(e, ERR_NOT_FOUND, "unable to prepare context: path \"%s\" not found", where);
@@ -522,5 +637,8 @@ struct build_context *build_context_open(const char *where, const char *dockerfi
 	f->ignore_text = f->head = f->added = (struct buf)BUF_INIT;
 	if (dockerfile && !*dockerfile)
 		dockerfile = NULL;
-	return find_context(f, where, dockerfile, e) || start_feed(f, compress, e) ? NULL : &f->c;
+	if (!find_context(f, where, dockerfile, e) && !start_feed(f, compress, e))
+		return &f->c;
+	build_git_remove();
+	return NULL;
 }

@@ -20,7 +20,8 @@ struct build_context {
 
 /**
  * build_context_open() - Find a context and begin to make its archive
- * @where:	A directory, "-" (standard input: an archive or a Dockerfile), or a URL of one of these
+ * @where:	A directory, "-" (standard input: an archive or a Dockerfile), a URL of one of these, or a git
+ *		repository, "URL#REF:DIRECTORY"
  * @dockerfile:	-f: a file, "-" for standard input; in an archive, its name there. NULL: Dockerfile
  * @compress:	With gzip
  * @out:	Where the progress goes; NULL: nowhere

@@ -9,6 +9,7 @@
  *   things are taken and change nothing.
  */
 #include "build_context.h"
+#include "build_git.h"
 #include "call.h"
 #include "credentials.h"
 #include "image_ref.h"
@@ -273,7 +274,7 @@ static int build_aloud(struct client *answer, int *code, struct err *e)
 	return !rc && o.iidfile ? write_iidfile(id, e) : rc;
 }
 
-static int build(struct docker *d, int argc, char **argv)
+static int run_build(struct docker *d, const char *where)
 {
 	cleanup_free char *auths = all_auths(d);
 	cleanup_buf struct buf to = BUF_INIT;
@@ -282,7 +283,6 @@ static int build(struct docker *d, int argc, char **argv)
 	struct err e = ERR_INIT;
 	int code = 1, rc;
 
-	(void)argc;
 	/* The engine may refuse in the middle: its answer says why, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	if (!o.no_trust) {
@@ -290,7 +290,7 @@ static int build(struct docker *d, int argc, char **argv)
 			"IMAGE@sha256:…");
 		return fail(&e);
 	}
-	context = build_context_open(argv[0], o.file, o.compress, o.quiet ? NULL : stdout, &e);
+	context = build_context_open(where, o.file, o.compress, o.quiet ? NULL : stdout, &e);
 	if (!context)
 		return fail(&e);
 	proxy_add(d, &o.build_arg);
@@ -308,6 +308,16 @@ static int build(struct docker *d, int argc, char **argv)
 		return 0;
 	fail(&e);
 	return code;
+}
+
+static int build(struct docker *d, int argc, char **argv)
+{
+	int status;
+
+	(void)argc;
+	status = run_build(d, argv[0]);
+	build_git_remove(); /* if the engine did not want all of it */
+	return status;
 }
 
 /* --- builder prune ------------------------------------------------------------------------------------------ */
@@ -351,12 +361,14 @@ static struct command cmd_build = {
 	.usage = "[OPTIONS] PATH | URL | -",
 	.brief = "Build an image from a Dockerfile",
 	.more = "PATH is a directory: COPY and ADD find their files there. What is named in PATH/.dockerignore is\n"
-		"not sent. - reads a Dockerfile or an archive from standard input; a URL is of one of these.\n"
+		"not sent. - reads a Dockerfile or an archive from standard input; a URL is of one of these,\n"
+		"or of a git repository, which git fetches: URL#BRANCH:DIRECTORY.\n"
 		"Examples:\n"
 		"  docker build -t web .\n"
 		"  docker build -t web:test --target test --build-arg VERSION=2 -f docker/Dockerfile .\n"
 		"  docker build -t small - <Dockerfile\n"
-		"  git archive HEAD | docker build -t web -\n",
+		"  git archive HEAD | docker build -t web -\n"
+		"  docker build -t web https://git.example.org/web.git#v1.2:docker\n",
 	.flags = build_flags,
 	.min = 1,
 	.max = 1,

@@ -92,10 +92,56 @@ fetched() { as_user python3 - "$ctx/Dockerfile" "$ours" <<-'END'
 check_has "a URL" "0|fetched" fetched
 check_has "a URL with nothing there" "1|unable to prepare context: unable to download remote context http://127.0.0.1:" fetched
 
+# --- a git repository, by the user's git -------------------------------------------------------------------
+git_top=$test_home/git
+as_user sh -e -c 'mkdir -p "$0/src/sub" && cd "$0/src" && git init -q -b main && git config user.email t@example.org && git config user.name t
+	printf "FROM bb\nCOPY . /c\nRUN cat /c/which; find /c -path \"*/.git/*\" | head -1 | wc -l\n" >Dockerfile
+	printf "FROM bb\nCOPY inner /\nRUN cat /inner\n" >sub/Dockerfile
+	echo sub >.dockerignore; echo main >which && echo within >sub/inner && ln -s /etc sub/escape && git add -A && git commit -qm one
+	git checkout -q -b dev && echo dev >which && git commit -qam two && git tag v1 && git checkout -q main
+	cd .. && git clone -q --bare src repo.git && cd repo.git && git update-server-info
+	cd .. && tar -C src -czf context.tgz --exclude=.git . && echo "FROM bb" >Dockerfile' "$git_top"
+cp "$top/tests/lib/git_server.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP/bin/git_server.py"
+coproc GIT { as_user python3 "$TEST_TMP/bin/git_server.py" "$git_top"; }
+read -rt 20 -u "${GIT[0]}" git_port http_port || not_ok "a server of repositories" "it says nothing"
+repo=git://127.0.0.1:$git_port/repo.git files=http://127.0.0.1:$http_port
+said() { o build "$@" 2>&1 </dev/null | sed -nE '/^(main|dev|within|[01])$/p; /^unable/p' | sed -E 's/docker-build-git[^/ ]*/DIR/' | tr '\n' ' '; }
+check_out "a repository's branch, with its .git" "dev 1 " said --no-cache "$repo#dev"
+check_out "... a tag" "dev 1 " said --no-cache "$repo#v1"
+check_out "... a directory of it" "within " said --no-cache "$repo#main:sub"
+check_out "... without a name: its HEAD, where there is no master" "main 1 " said --no-cache "$repo"
+check_out "... from a server that is but files" "dev 1 " said --no-cache "$files/repo.git#dev"
+check_out "... a Dockerfile elsewhere in it" "0" sh -c "$(printf '%q ' env -i HOME="$test_home" DOCKER_HOST="unix://$xdg/docker.sock" PATH="$PATH" "$ours") build -q -f sub/Dockerfile '$repo#main' >/dev/null 2>&1; echo \$(( \$? != 1 ))"
+check_has "... or outside" "the Dockerfile (/etc/passwd) must be within the build context" said -f /etc/passwd "$repo#dev"
+check_has "... a branch that is not there" "unable to prepare context: unable to 'git clone' to temporary context directory: error fetching: fatal: couldn't find remote ref nope" said "$repo#nope"
+check_has "... a directory that is not there" "DIR/nope: no such file or directory" said "$repo#main:nope"
+check_has "... a link out of it" "no such file or directory" said "$repo#main:sub/escape"
+check_has "... a path out of it" "\"../..\" not within git root" said "$repo#main:../.."
+check_has "... an option for a name" "invalid refspec: -x" said "$repo#-x"
+check_has "... no git" "unable to find 'git': exec: \"git\": executable file not found in \$PATH" as_user env PATH=/nonexistent "$ours" build "$repo"
+from_stdin() { printf 'FROM bb\nCOPY . /c\nRUN cat /c/which; find /c -name ".docker*" -o -name sub | sort\n' | o build --no-cache -f - "$1" 2>&1 | sed -n '/^main$/p; /^\/c/p; /^unable/p' | tr '\n' ' '; }
+check_out "... a Dockerfile on standard input" "main /c/.dockerignore " from_stdin "$repo#main"
+check_out "an archive by its URL, a Dockerfile on standard input" "main /c/.dockerignore /c/sub " from_stdin "$files/context.tgz"
+check_has "... where there is no archive" "unable to prepare context: build context is not an archive" from_stdin "$files/Dockerfile"
+check_out "no checkout is left" "" find "$TEST_TMP" "${TMPDIR:-/tmp}" -maxdepth 2 -name 'docker-build-git*' -user "$test_uid"
+# A signal comes while git waits for a server that never answers.
+interrupted() { as_user python3 - "$ours" "$test_home" <<-'END'
+	import os, signal, socket, subprocess, sys
+	s = socket.create_server(("127.0.0.1", 0))
+	os.environ["TMPDIR"] = sys.argv[2]
+	p = subprocess.Popen([sys.argv[1], "build", f"git://127.0.0.1:{s.getsockname()[1]}/x.git"], start_new_session=True)
+	client = s.accept()[0]
+	there = [n for n in os.listdir(sys.argv[2]) if n.startswith("docker-build-git")]
+	os.killpg(p.pid, signal.SIGINT)
+	print(len(there), p.wait(), [n for n in os.listdir(sys.argv[2]) if n.startswith("docker-build-git")])
+	END
+}
+check_out "nor after Ctrl-C" "1 -2 []" interrupted
+exec {GIT[1]}>&-
+
 # --- refused, or broken off ---------------------------------------------------------------------------
 check_has "what BuildKit alone can do" "this needs BuildKit" o build --secret id=x "$ctx"
 check_status "what only says how BuildKit shows things" 0 o build --progress=plain --load --provenance=false "$ctx"
-check_has "a repository" "git clone https://example.org/x.git DIRECTORY" o build https://example.org/x.git#main
 before=$(o images -aq | wc -l)
 echo secret >"$ctx/zz" && chmod 0 "$ctx/zz"
 [ "$(id -u)" != 0 ] || chown 0:0 "$ctx/zz"
