@@ -47,6 +47,15 @@ left() { # DRIVER
 	for d in "$1/layers" "$1/rootfs" tmp; do printf '%s %s ' "${d##*/}" "$(as_user ls "$root/$d" | wc -l)"; done | sed 's/ $//'
 }
 root=$test_home/.local/share/docker
+unit() { # WHAT NAME=VALUE...
+	local what=$1 t
+	shift
+	built obj/test_layers obj/test_drivers
+	for t in layers drivers; do
+		run env "$@" "$top/build/out/obj/test_$t"
+		if [ "$status" = 0 ]; then ok "unit tests, $what: $t"; else not_ok "unit tests, $what: $t" "$(grep -v ^ok <<<"$out")"; fi
+	done
+}
 
 exercise overlay2
 [ -d "$root/overlay2" ] && ok "overlay2 is the first choice" || not_ok "overlay2 is the first choice" "$(ls "$root")"
@@ -64,7 +73,7 @@ if [ "$(id -u)" = 0 ] && [ -c /dev/fuse ]; then
 	check_has "with the reason" "opening /dev/fuse: Permission denied" as_user timeout 20 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
 	check_has "and what to do" "chmod 666 /dev/fuse" as_user timeout 20 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
 	chmod 666 /dev/fuse
-	STORAGE_DRIVER=fuse-overlayfs TMPDIR=$TEST_TMP "$top/build/out/obj/test_storage" >"$TEST_TMP/unit.log" 2>&1 && ok "unit tests, with FUSE" || not_ok "unit tests, with FUSE" "$(grep -v ^ok "$TEST_TMP/unit.log")"
+	unit "with FUSE" STORAGE_DRIVER=fuse-overlayfs TMPDIR="$TEST_TMP"
 else
 	skip fuse-overlayfs "machine: no /dev/fuse, or not root"
 fi
@@ -83,7 +92,7 @@ if [ "$(id -u)" = 0 ] && mount_btrfs user_subvol_rm_allowed; then
 	root=$TEST_TMP/btrfs/data
 	exercise btrfs --storage-driver btrfs --data-root "$root"
 	check_out "no subvolume stays" "" btrfs subvolume list "$TEST_TMP/btrfs"
-	STORAGE_DRIVER=btrfs TMPDIR=$TEST_TMP/btrfs "$top/build/out/obj/test_storage" >"$TEST_TMP/unit.log" 2>&1 && ok "unit tests, on btrfs" || not_ok "unit tests, on btrfs" "$(grep -v ^ok "$TEST_TMP/unit.log")"
+	unit "on btrfs" STORAGE_DRIVER=btrfs TMPDIR="$TEST_TMP/btrfs"
 	mount_btrfs noatime
 	engine_start --data-root "$root" --storage-driver btrfs
 	check_has "without user_subvol_rm_allowed the log says what it is for" "mount the file system with user_subvol_rm_allowed" cat "$engine_log"
