@@ -26,7 +26,7 @@
 . "$(dirname "$0")/lib.sh"
 
 probe=$top/build/out/obj/probe_isolation
-[ -x "$probe" ] || { not_ok "isolation" "build/out/obj/probe_isolation is not built"; exit 1; }
+built obj/probe_isolation
 engine_start || exit 1
 root=$TEST_TMP/probe
 mkdir "$root"

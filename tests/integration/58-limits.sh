@@ -26,6 +26,7 @@ check_status "memory: within its limit" 0 docker run --rm --network none -m 64m 
 check_has "memory: too small a limit" "Minimum memory limit allowed is 6MB" docker run --rm -m 1m bb true
 
 # The well-known demonstration: the rows end at the limit, not at the machine's memory.
+built obj/probe_hog
 hog=$top/build/out/obj/probe_hog
 cp "$hog" "$TEST_TMP/bin/hog"
 run docker run --name rows --network none -m 32m -v "$TEST_TMP/bin/hog:/bin/hog:ro" bb hog rows

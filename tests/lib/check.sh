@@ -11,6 +11,7 @@
 #   check_status NAME N CMD...  ok if CMD's status is N
 #   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 30 s
 #   run CMD...                  sets out and status
+#   built NAME...               build/out/NAME is there, or is made now (make test has made all)
 #   free_ports N                prints N numbers of ports that nobody has, TCP or UDP, nor will be given
 #   ok NAME / not_ok NAME WHY / skip NAME WHY
 #   at_exit CMD                 run CMD when the script ends, last given first
@@ -76,6 +77,14 @@ until_true() {
 	done
 }
 
+built() {
+	local name
+	for name; do
+		[ -e "$build_out/$name" ] || make -s -C "$build_out/../.." "build/out/$name" >&2 ||
+			{ not_ok "build/out/$name" "cannot be built"; exit 1; }
+	done
+}
+
 # Below those that the kernel gives out, so that no client of anybody has one the next moment; and each caller's are
 # others, as scripts run beside one another.
 free_ports() {
@@ -108,7 +117,8 @@ free_ports() {
 		print(*found)
 	END
 }
-ports_file=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/out/tests.ports
+build_out=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/out
+ports_file=$build_out/tests.ports
 
 # --- what happens at the end ---------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ vm_payload=$TEST_TMP/payload
 vm_serve=
 mkdir -p "$vm_dir" "$vm_payload/probes"
 cp "$CORACLE" "$top/install.sh" "$top/tests/vm/agent.py" "$top/tests/lib/check.sh" "$vm_payload/"
-cp "$top"/build/out/obj/probe_* "$vm_payload/probes/" 2>/dev/null
+for f in "$top"/tests/probes/*.c; do f=probe_$(basename "$f" .c); built "obj/$f" && cp "$top/build/out/obj/$f" "$vm_payload/probes/"; done
 cp "$(command -v docker)" "$vm_payload/docker"
 vm_busybox() {
 	local root=$TEST_TMP/busybox a
