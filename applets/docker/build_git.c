@@ -67,6 +67,13 @@ static sigset_t endings(void)
 	return set;
 }
 
+static bool is_ending(int signo)
+{
+	sigset_t set = endings();
+
+	return sigismember(&set, signo);
+}
+
 static void *await_ending(void *arg)
 {
 	sigset_t set = endings();
@@ -132,6 +139,14 @@ static int spawn(const char *const *args, pid_t *pid, int *out, struct err *e)
 			      err_set(e, rc, "starting git");
 }
 
+/* Ctrl-C is for all of a terminal's programs: that git is gone first is no answer. */
+static void die_of(int signo)
+{
+	kill(getpid(), signo);
+	for (;;)
+		pause();
+}
+
 /* Run it: 0, or -1 with @e: "…: exit status N".  e->kind is ERR_NOT_FOUND if there is no git. */
 static int git(const char *const args[ARGS_MAX], struct err *e)
 {
@@ -152,6 +167,8 @@ static int git(const char *const args[ARGS_MAX], struct err *e)
 	close(out);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (WIFSIGNALED(status) && is_ending(WTERMSIG(status)))
+		die_of(WTERMSIG(status));
 	said[n] = 0;
 	for (n = got = 0; said[n]; n++) /* as ssh ends its lines */
 		if (said[n] != '\r')
