@@ -112,13 +112,23 @@ static int start(struct way *w, pid_t engine, const char *exec_root, struct err 
 	return 0;
 }
 
-/* The one that needs nothing which the relay has not found. */
-static int choose(struct way *w, struct err *e)
+/* Where the relay cannot work, the first that can: slirp4netns needs no nftables; pasta knows one address alone, so
+ * that those of containers have to be rewritten. */
+static int stand_in(struct way *w, pid_t engine, const char *exec_root, struct err *e)
 {
-	struct driver_options o = options_of("slirp4netns");
+	static const char *const names[] = {"slirp4netns", "pasta"};
+	struct err why[ARRAY_SIZE(names)] = {ERR_INIT, ERR_INIT};
+	size_t i;
 
-	snprintf(w->name, sizeof(w->name), "%s", o.name);
-	return driver_installed(&o, e);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		struct driver_options o = options_of(names[i]);
+
+		snprintf(w->name, sizeof(w->name), "%s", names[i]);
+		if (!driver_installed(&o, &why[i]) && !start(w, engine, exec_root, &why[i]))
+			return 0;
+	}
+	err_kind(e, ERR_NOT_FOUND, "%s; %s", why[0].msg, why[1].msg);
+	return *why[0].hint ? err_hint(e, "%s", why[0].hint) : -1;
 }
 
 static int connect_engine(struct way *w, pid_t engine, const char *exec_root, const char *name, struct err *e)
@@ -134,9 +144,9 @@ static int connect_engine(struct way *w, pid_t engine, const char *exec_root, co
 	}
 	way_stop(w);
 	snprintf(w->name, sizeof(w->name), "%s", name);
-	if (*name ? !driver_known(name) && err_kind(e, ERR_INVALID, "unknown network mode: %s", name) : choose(w, e))
-		return -1;
-	return start(w, engine, exec_root, e);
+	if (!*name)
+		return stand_in(w, engine, exec_root, e);
+	return driver_known(name) ? start(w, engine, exec_root, e) : err_kind(e, ERR_INVALID, "unknown network mode: %s", name);
 }
 
 void way_for_engine(struct way *w, pid_t engine, const char *exec_root, const char *name, int to)

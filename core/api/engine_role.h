@@ -42,7 +42,7 @@ struct role_message {
 			struct err err;	     /* FAILED: why */
 		};
 		struct port port; /* BIND; its port is not 0 */
-		char driver[32];  /* NETWORK: by that one; "": by any that is installed and needs no nftables */
+		char driver[32];  /* NETWORK: by that one; "": by any that is installed and works */
 	};
 };
 

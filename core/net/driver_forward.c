@@ -155,10 +155,10 @@ int driver_forward_here(const char *ifname, const char *gateway, bool masquerade
 	if (nl_open(&nl, -1, NETLINK_ROUTE, e))
 		return -1;
 	forget_relay(&nl);
-	rc = set_route(&nl, index, &via, e) || send_rule(&nl, false, RULE_USUAL, FR_ACT_TO_TBL, "lo", RT_TABLE_MAIN, e) ||
+	rc = (masquerade && set_masquerade(ifname, e)) || set_route(&nl, index, &via, e) || send_rule(&nl, false, RULE_USUAL, FR_ACT_TO_TBL, "lo", RT_TABLE_MAIN, e) ||
 		send_rule(&nl, false, RULE_USUAL, FR_ACT_TO_TBL, ifname, RT_TABLE_MAIN, e) ||
 		send_rule(&nl, false, RULE_OUT, FR_ACT_TO_TBL, NULL, DRIVER_TABLE, e) ||
-		(masquerade && set_masquerade(ifname, e)) || put_sysctl(proxy, masquerade ? "0" : "1", e) ||
+		put_sysctl(proxy, masquerade ? "0" : "1", e) ||
 		put_sysctl(delay, "0", e) || /* else up to 0.8 s, for those that know better to answer first: nobody does */
 		put_sysctl("/proc/sys/net/ipv4/conf/all/rp_filter", "0", e) || put_sysctl("/proc/sys/net/ipv4/ip_forward", "1", e);
 	nl_close(&nl);

@@ -58,7 +58,8 @@ struct module {
 	} ops[16];
 };
 
-/* Does the relay work?  If not, packets for foreign addresses do not come to us: another driver has them. */
+/* Does the relay work?  If not, packets for foreign addresses do not come to us: another driver has them.  Known to the
+ * modules behind it when they start. */
 extern bool netd_relays;
 
 /* Connections take descriptors up to a reserve, which is for everything else: else whoever opens many could keep

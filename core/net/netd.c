@@ -190,24 +190,25 @@ static const struct module *const modules[] = {
 	&port_module,
 };
 
-bool netd_relays = true;
+bool netd_relays;
 int netd_fds_max = INT32_MAX;
 
 static struct err failures[ARRAY_SIZE(modules)]; /* of start(), each module's; code and text 0: none */
 
-static bool wanted_relay; /* told in HELLO: what we were started for, whether or not it works */
+static bool wanted_relay = true; /* told in HELLO: what we were started for, whether or not it works */
 
 static void start_modules(void)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(modules); i++)
-		if (modules[i] == &relay_module && !netd_relays)
+	for (i = 0; i < ARRAY_SIZE(modules); i++) {
+		if (modules[i] == &relay_module && !wanted_relay)
 			err_kind(&failures[i], ERR_NOT_SUPPORTED, "another network driver is used");
 		else if (modules[i]->start && modules[i]->start(&failures[i]))
 			log_err(&failures[i], "%s", modules[i]->name);
-	wanted_relay = netd_relays;
-	netd_relays = !*failures[1].msg; /* modules[1] is the relay */
+		if (modules[i] == &relay_module)
+			netd_relays = !*failures[i].msg;
+	}
 }
 
 static int op_info(const json_t *req, int *fds, size_t n_fds, json_t *answer, struct err *e)
@@ -442,7 +443,7 @@ int netd_role_main(int argc, char **argv)
 	fcntl(EXEC_ROOT, F_SETFD, FD_CLOEXEC);
 	for (i = 0; i < CONNECTIONS_MAX; i++)
 		connections[i].watch.fd = -1;
-	netd_relays = !str_in("norelay", (const char *const *)argv);
+	wanted_relay = !str_in("norelay", (const char *const *)argv);
 	if (come_up(str_in("strict", (const char *const *)argv), &e)) {
 		set_failure(answer, &e);
 		send_json(FIRST_CONNECTION, answer, NULL, 0);

@@ -393,7 +393,11 @@ static int op_held(const json_t *req, int *fds, size_t n_fds, json_t *answer, st
 
 static int start(struct err *e)
 {
+	struct err why = ERR_INIT;
+
 	port_inside_socket = inside_socket;
+	if (port_answers_start(&why))
+		log_err(&why, "clients of published ports are seen with the bridge's address");
 	if (port_tcp_start(e) || ports_init(&ports, e))
 		return -1;
 	return loop_start(&ports.loop, "ports", STACK_KB, e);

@@ -69,6 +69,11 @@ void ports_alarm(struct ports *p, int64_t mono_ns);
  */
 int port_connect(const struct port_entry *p, const struct peer *client, bool inside, int type);
 
+/* --- port_answers.c --- */
+extern bool port_answered; /* what containers answer to foreign addresses comes to us */
+/* Have it come to us; with the relay it does so anyhow.  Before anything is served.  0, or -1 with @e. */
+int port_answers_start(struct err *e);
+
 /* --- port_tcp.c --- */
 int port_tcp_start(struct err *e); /* the workers */
 void port_tcp_ready(struct watch *w, uint32_t events);

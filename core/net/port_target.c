@@ -5,13 +5,12 @@
  * Theory of operation
  *   An IP_TRANSPARENT socket of the inside is bound to the client's address and port and connected to
  *   the container.  What the container answers is routed to the bridge's gateway, which is us; there
- *   the relay's rule "socket transparent" finds our socket and marks the packet for local delivery.
+ *   the relay, or port_answers.c, has the packet delivered to our socket.
  *
  *   That needs an answer that reaches the gateway.  A container takes addresses of its own subnets for
  *   neighbours, and loopback and link-local ones for its own; for such clients, for those of a
- *   family the container has no address of, where another network driver has the default route, and for what
- *   listens on the inside's own loopback, the socket stays unbound: the kernel picks the bridge's
- *   address, as the real engine's proxy does.
+ *   family the container has no address of, where the kernel has no TPROXY, and for what listens on the inside's
+ *   own loopback, the socket stays unbound: the kernel picks the bridge's address, as the real engine's proxy does.
  */
 #include "net/module.h"
 #include "net/port_server.h"
@@ -36,7 +35,7 @@ static bool is_answerable(const struct port_entry *p, const struct peer *client)
 	struct inet addr = peer_inet(client);
 	size_t i;
 
-	if (!netd_relays || peer_is_loopback(client) || is_link_local(client))
+	if (!port_answered || peer_is_loopback(client) || is_link_local(client))
 		return false;
 	for (i = 0; i < p->n_subnets; i++)
 		if (subnet_contains(&p->subnets[i], &addr))

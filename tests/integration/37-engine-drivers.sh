@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The engine with other network drivers than its own relay, by DOCKERD_ROOTLESS_ROOTLESSKIT_NET: out, published ports,
-# networks kept apart, a driver that dies; what is refused; and what stands in where the kernel has no nftables.
+# networks kept apart, a driver that dies; what is refused; and what stands in where the kernel lacks something.
 # test: time=200
 . "$(dirname "$0")/lib.sh"
 own_mounts
@@ -74,6 +74,9 @@ drivers=(slirp4netns pasta)
 # nc ends what it sends where its input ends, which some programs take for the end of it all: so that stays open.
 fetch='q=/tmp/q$$ && mkfifo $q && exec 3<>$q && printf "GET / HTTP/1.0\r\n\r\n" >&3 && {
 	timeout ${1:-20} nc "$0" 80 <&3 | grep -m 1 -E "^(peer|bridge|at home)"; } 2>/dev/null'
+cp "$top"/tests/lib/port_{box,client}.py "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP"/bin/*
+client() { nsenter "--net=/run/netns/$peer" python3 "$TEST_TMP/bin/port_client.py" "$@"; }
+is_up() { our_docker logs "$1" | grep -q up; }
 inside() { as_user nsenter -U --preserve-credentials -m -n -t "$(cat "$xdg/docker.pid")" "$@"; }
 for net in "${drivers[@]}"; do
 	set_net NET=$net MTU=1400
@@ -90,6 +93,13 @@ for net in "${drivers[@]}"; do
 	check_fails "$net: from another network it is not" our_docker run --rm --network other bb sh -c "$fetch" "$address" 4
 	check_fails "$net: an internal network has no way out" our_docker run --rm --network closed --cap-add NET_ADMIN bb sh -c \
 		'ip route add default via $(ip route | sed -n "s/^\([0-9]*\.[0-9]*\.[0-9]*\)\.0.*/\1.1/p") && '"$fetch" 198.51.100.2 4
+	our_docker run -d --name box -p 8083:80 -p 8083:80/udp -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro \
+		-v "$TEST_TMP/bin:/test:ro" bb python3 /test/port_box.py >/dev/null
+	check "$net: a container with services" until_true is_up box
+	check_out "$net: TCP: the client's own address" 198.51.100.2 client tcp 198.51.100.1 8083
+	check_out "$net: UDP: the same" 198.51.100.2 client udp 198.51.100.1 8083
+	check_out "$net: a large datagram comes back" 60000 client big 198.51.100.1 8083
+	our_docker rm -f box >/dev/null
 	case $net in gvisor-tap-vsock) program=gvproxy ;; pasta) program=passt ;; *) program=$net ;; esac
 	# shellcheck disable=SC2046 # pids
 	engine_kill $(our_programs "^$program")
@@ -167,16 +177,17 @@ check_has "the relay: MTU" "mtu 1400" inside ip route get 198.51.100.2
 check_out "the relay again, in the namespace that drivers used" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
 engine_stop
 
-# --- a kernel without nftables ------------------------------------------------------------------------------------
+# --- a kernel that lacks something ----------------------------------------------------------------------------------
 
 set_net
 cp "$top/tests/lib/deny.py" "$TEST_TMP/bin/"
-start_without() {
-	kernel=(python3 "$TEST_TMP/bin/deny.py" "socket:16:*:12" EPROTONOSUPPORT)
+start_without() { # SYSCALL ERRNO
+	kernel=(python3 "$TEST_TMP/bin/deny.py" "$@")
 	engine_start
 	kernel=()
 }
-start_without
+no_nftables=(socket:16:*:12 EPROTONOSUPPORT)
+start_without "${no_nftables[@]}"
 check_out "no nftables: slirp4netns is the way out" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
 check_has "no nftables: docker info says so" "WARNING: Containers' way out is slirp4netns, slower than the relay, which cannot work here:" our_docker info
 our_docker run -d --name web -p 8088:80 bb sh -c 'mkdir /w && echo at home >/w/index.html && exec busybox httpd -f -p 80 -h /w' >/dev/null
@@ -185,8 +196,14 @@ our_docker rm -f web >/dev/null
 engine_stop
 printf '#!/bin/sh\nexit 1\n' >"$TEST_TMP/path/slirp4netns"
 chmod 755 "$TEST_TMP/path/slirp4netns"
-start_without
-check_has "no nftables, no program: docker info says so" "WARNING: Containers have no way out of their networks:" our_docker info
+start_without setsockopt:*:0:19 ENOPROTOOPT
+check_out "no transparent sockets, no slirp4netns: pasta is the way out" "peer 198.51.100.1" our_docker run --rm bb sh -c "$fetch" 198.51.100.2
+check_has "... and docker info says so" "WARNING: Containers' way out is pasta, slower than the relay, which cannot work here:" our_docker info
+engine_stop
+start_without "${no_nftables[@]}"
+check_has "no nftables, no slirp4netns: docker info says so" "WARNING: Containers have no way out of their networks:" our_docker info
+check_has "... and what was tried: pasta, too, which would need nftables" "No other network driver can be used instead: slirp4netns" echo "$out"
+check_has "... each by its name" "leading containers to pasta" echo "$out"
 check_fails "... and it is so" our_docker run --rm bb sh -c "$fetch" 198.51.100.2 4
 check "... while containers run" our_docker run --rm bb true
 engine_stop
