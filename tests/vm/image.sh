@@ -16,7 +16,7 @@ vm_images=${VM_IMAGES:-$top/build/vm} # may be shared by checkouts
 vm_release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 vm_old_release=bullseye
 vm_packages=systemd-sysv,dbus,dbus-user-session,libpam-systemd,systemd-container,uidmap,iproute2,procps,kmod
-vm_packages+=,udev,python3,libcap2-bin,sudo,util-linux,curl,slirp4netns
+vm_packages+=,udev,python3,libcap2-bin,sudo,util-linux,curl,slirp4netns,nftables
 vm_kernels=(current old)
 
 vm_qemu=qemu-system-x86_64
