@@ -181,7 +181,7 @@ static void run_build(struct http *h, struct build_options *o, struct err *e)
 
 static void build(struct http *h)
 {
-	cleanup_json json_t *args = NULL, *labels = NULL, *auths = registry_auths(h), *host = NULL;
+	cleanup_json json_t *args = NULL, *labels = NULL, *auths = registry_auths(h), *host = NULL, *cache_from = NULL;
 	struct err e = ERR_INIT;
 	struct build_options o = {
 		.tags = http_query_all(h, "t"), .dockerfile = http_query(h, "dockerfile"),
@@ -192,12 +192,13 @@ static void build(struct http *h)
 	};
 
 	if (check_others(h, &e) || json_param(h, "buildargs", "build args", &args, &e) ||
-		json_param(h, "labels", "labels", &labels, &e) || !(host = host_config(h, &e))) {
+		json_param(h, "labels", "labels", &labels, &e) || json_param(h, "cachefrom", "cache-from", &cache_from, &e) || !(host = host_config(h, &e))) {
 		http_fail(h, &e);
 		return;
 	}
 	o.args = args;
 	o.labels = labels;
+	o.cache_from = cache_from;
 	o.host = host;
 	run_build(h, &o, &e);
 }

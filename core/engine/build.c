@@ -290,31 +290,9 @@ void build_container_done(struct build *b, struct container *c, bool aloud)
 	container_put(c);
 }
 
-/* What a container of this step is asked to be. */
-static json_t *made_by(const struct build *b, const json_t *command)
-{
-	json_t *config = json_copy(b->config);
-
-	json_object_set(config, "Cmd", (json_t *)(uintptr_t)command);
-	json_object_del(config, "Entrypoint");
-	json_set_str(config, "Image", b->image);
-	return config;
-}
-
-int build_cached(struct build *b, const json_t *command, struct err *e)
-{
-	cleanup_json json_t *config = made_by(b, command), *full = schema_expand(schema_config, config);
-
-	if (b->o->no_cache || b->cache_missed || images_find_child(b->en->images, b->image, full, b->image)) {
-		b->cache_missed = true;
-		return 0;
-	}
-	return build_say(b, " ---> Using cache\n") ? err_set(e, ECANCELED, "the client has gone") : 1;
-}
-
 int build_commit(struct build *b, struct container *c, const json_t *command, struct err *e)
 {
-	cleanup_json json_t *by = made_by(b, command);
+	cleanup_json json_t *by = build_made_by(b, command);
 	const struct commit what = {.author = b->author ? b->author : "", .comment = "", .exact = b->config, .made_by = by};
 
 	return container_commit(b->en, c, &what, b->image, e);
@@ -491,7 +469,8 @@ static int stage_begin(struct build *b, const struct dockerfile_line *line, stru
 		return -1;
 	stage_release(b);
 	b->declared = json_object();
-	b->cmd_set = b->cache_missed = false;
+	b->cmd_set = false;
+	build_cache_begin(b);
 	if (stage_base(b, image, e))
 		return -1;
 	b->stages = xreallocarray(b->stages, b->n_stages + 1, sizeof(*b->stages));
@@ -737,6 +716,7 @@ int engine_build(struct engine *en, int context, const struct build_options *o, 
 	json_decref(b.meta);
 	json_decref(b.known);
 	json_decref(b.hidden);
+	json_decref(b.sources);
 	dockerfile_release(&f);
 	return rc && b.failed_aloud ? 0 : rc;
 }

@@ -13,6 +13,7 @@ struct build_options {
 	const char *target;	  /* the stage to stop after, or NULL */
 	const char *platform;	  /* of images that are pulled, or NULL */
 	const json_t *args;	  /* --build-arg: {"NAME": "value"|null} */
+	const json_t *cache_from; /* names of images whose steps may be taken over, no others; NULL or []: any image's */
 	const json_t *labels;	  /* {"name": "value"} */
 	const json_t *auths;	  /* {"host": {"username", …}}, as X-Registry-Config has them; or NULL */
 	const json_t *host;	  /* HostConfig of the containers that RUN runs in */

@@ -32,6 +32,7 @@ struct build {
 	json_t *config;	 /* sparse Config of the image so far */
 	json_t *declared; /* its ARGs, as above */
 	char image[DIGEST_MAX]; /* "" from scratch */
+	json_t *sources; /* ids of images of --cache-from; NULL: any image's steps are as good */
 	char *author;
 	bool cmd_set, cache_missed;
 };
@@ -61,6 +62,10 @@ struct container *build_container(struct build *b, const char *image, const json
 	struct err *e);
 /* Remove it, if it is to be; @aloud: as a line says. */
 void build_container_done(struct build *b, struct container *c, bool aloud);
+/* A stage begins: all images are asked again. */
+void build_cache_begin(struct build *b);
+/* What a container of this step is asked to be: sparse Config, new reference. */
+json_t *build_made_by(const struct build *b, const json_t *command);
 /* Was this very step done before on top of the image so far?  Then that is the image now: 1; else 0. */
 int build_cached(struct build *b, const json_t *command, struct err *e);
 /* The image so far becomes what @c has written on top, made by @command. */

@@ -72,6 +72,8 @@ void images_unpin(struct images *im, const char *chain);
 int images_commit(struct images *im, const char *config, size_t n, char id[DIGEST_MAX], struct err *e);
 /* The image it was made from (commit, the classic builder). */
 int images_set_parent(struct images *im, const char *id, const char *parent, struct err *e);
+/* The same, asked: @parent (may be @id itself) gets it, "" if it was made from none. -1: no such image. */
+int images_parent(struct images *im, const char *id, char parent[DIGEST_MAX]);
 /* The newest image made from @parent ("": from nothing) by a container of @config ("container_config", in full):
  * a step of a build that was done before. -1: there is none. */
 int images_find_child(struct images *im, const char *parent, const json_t *config, char id[DIGEST_MAX]);

@@ -297,6 +297,18 @@ int images_set_parent(struct images *im, const char *id, const char *parent, str
 	return images_save(im, e);
 }
 
+int images_parent(struct images *im, const char *id, char parent[DIGEST_MAX])
+{
+	const struct image *i;
+
+	images_lock(im);
+	i = table_find(im, id);
+	if (i)
+		memcpy(parent, i->parent, DIGEST_MAX);
+	images_unlock(im);
+	return i ? 0 : -1;
+}
+
 char *ref_key(const struct imgref *ref)
 {
 	struct imgref r = *ref;

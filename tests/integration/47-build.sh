@@ -84,6 +84,25 @@ check_has "another argument, another result" "Running in" echo "${out#*RUN print
 check_out "-q prints the image's id alone" "sha256:" bash -c 'echo "${1:0:7}"' - "$(build -q "$ctx" 2>/dev/null)"
 check_has "--target stops there" "Step 6/6" build --target build "$ctx"
 check_has "--no-cache does all again" "Running in" build --no-cache --target build "$ctx"
+
+# An image that comes from elsewhere knows no parents: its history and its layers have to do.
+dockerfile $'FROM busybox\nENV A=b\nRUN echo one >/one\nRUN echo two >/two\nCMD ["cat", "/one", "/two"]'
+id=$(build -q -t shared "$ctx" 2>/dev/null)
+docker save -o "$test_home/shared.tar" shared
+docker rmi shared >/dev/null
+docker load -q -i "$test_home/shared.tar" >/dev/null
+rm -f "$test_home/shared.tar"
+taken() { build "$@" "$ctx" 2>&1 | grep -c 'Using cache'; }
+check_out "without --cache-from an image without parents is no cache" 0 taken -q --no-cache=false -t other
+check_out "--cache-from: none but the steps of the named images" 0 taken --cache-from nosuch
+check_out "a loaded image gives all its steps" 4 taken --cache-from shared
+same() { build -q --cache-from nosuch --cache-from shared "$ctx" 2>/dev/null; }
+check_out "and is the result" "$id" same
+dockerfile $'FROM busybox\nENV A=b\nRUN echo one >/one\nRUN echo else >/two\nRUN echo $A >>/two'
+check_out "or the steps up to the first other one" 2 taken --cache-from shared -t partly
+check_out "whose files are there" "one else b" docker run --rm partly sh -c 'echo $(cat /one /two)'
+parents() { docker history -q --no-trunc partly | grep -c sha256:; }
+check_out "a step that was taken over knows its parent" 5 parents
 printf 'FROM busybox\nRUN echo piped\n' >"$TEST_TMP/piped"
 check_has "a Dockerfile from standard input" "Successfully built" bash -c "tar -C $TEST_TMP -cf $TEST_TMP/piped.tar piped; curl -s --unix-socket $xdg/docker.sock -X POST --data-binary @$TEST_TMP/piped.tar 'http://d/build?dockerfile=piped'"
 
