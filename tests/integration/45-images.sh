@@ -66,6 +66,19 @@ EOF
 docker rmi bb:1 >/dev/null
 check_out "load the OCI layout alone, compressed" "Loaded image: bb:1" docker load -q -i "$test_home/oci.tar"
 check_out "that is the same image, too" "$id" docker images -q --no-trunc bb
+# As Buildx writes it: the image beside an attestation, which is no image.
+for kind in nested flat absent unmarked both; do
+	python3 "$top/tests/lib/attested.py" "$saved" "$TEST_TMP/attested.tar" $kind
+	docker rmi bb:1 >/dev/null
+	check_out "load with an attestation, $kind" "Loaded image: bb:1" sh -c "'$docker_cli' -H unix://$xdg/docker.sock load -q <'$TEST_TMP/attested.tar'"
+	check_out "... is that image alone" "$id" docker images -aq --no-trunc
+done
+docker rmi bb:1 >/dev/null
+check_out "... saved, loaded: the same" "Loaded image: bb:1 $id" sh -c "d='$docker_cli -H unix://$xdg/docker.sock'
+	\$d load -q <'$TEST_TMP/attested.tar' >/dev/null && \$d save bb:1 >'$TEST_TMP/again.tar' && \$d rmi bb:1 >/dev/null &&
+	echo \$(\$d load -q <'$TEST_TMP/again.tar') \$(\$d images -aq --no-trunc)"
+python3 "$top/tests/lib/attested.py" "$saved" "$TEST_TMP/attested.tar" alone
+check_has "an attestation alone" "no matching manifest for linux/amd64" sh -c "'$docker_cli' -H unix://$xdg/docker.sock load -q <'$TEST_TMP/attested.tar'"
 check_has "load of something else says what to do" "neither manifest.json nor index.json" docker load -i "$rootfs"
 check_out "load tells progress when asked" "Loading layer" sh -c "
 	DOCKER_HOST=unix://$xdg/docker.sock '$docker_cli' rmi bb:1 >/dev/null
