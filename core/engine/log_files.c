@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "storage/tar.h"
 
 #include <errno.h>
@@ -23,6 +24,8 @@
 #include <unistd.h>
 
 #define BLOCK 65536
+#define PIPE (4 * BLOCK)
+#define UNPACK_STACK_KB 64
 #define FILES_MAX 1000	/* the monitor keeps no more */
 #define ATTEMPTS_MAX 100 /* at going on, while files are renamed */
 #define GZIP_NAME 10	/* where the name is in a gzip file without extra fields, RFC 1952 */
@@ -111,34 +114,83 @@ int log_files_oldest(const char *path)
 
 /* --- opening ---------------------------------------------------------------------------------------- */
 
-static int unpack(int datafd, const char *path, int number)
+struct unpacking {
+	int in, out; /* owned */
+	char *name;
+};
+
+/* As far as it goes: what comes before a mistake is shown. */
+static void unpack(void *arg)
 {
-	cleanup_free char *packed = numbered(path, number, ".gz"), *block = xmalloc(BLOCK);
-	cleanup_close int in = open(packed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1;
+	struct unpacking *u = arg;
+	cleanup_free char *block = xmalloc(BLOCK);
 	struct inflater *inflater;
 	struct fd_stream file;
 	struct stream *text;
 	struct err e;
 	ssize_t n;
 
-	if (in < 0)
-		return -1;
-	out = openat(datafd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (out < 0)
-		return -1;
-	fd_stream_init(&file, in, NULL);
+	fd_stream_init(&file, u->in, NULL);
 	inflater = inflater_new(&file.s);
 	text = inflater_stream(inflater);
-	while ((n = text->read(text, block, BLOCK, &e)) > 0 && !fd_write_full(out, block, (size_t)n))
+	while ((n = text->read(text, block, BLOCK, &e)) > 0 && !fd_write_full(u->out, block, (size_t)n))
 		;
 	if (n < 0)
-		log_err(&e, "reading %s", packed); /* what came before is shown */
+		log_err(&e, "reading %s", u->name);
 	inflater_free(inflater);
-	lseek(out, 0, SEEK_SET);
-	return fd_steal(&out);
+	close(u->in);
+	close(u->out);
+	free(u->name);
+	free(u);
 }
 
-int log_file_open(struct log_file *f, int datafd, const char *path, int number)
+/* A thread unpacks while the caller reads; it ends when the caller closes his end. */
+static int unpack_pipe(struct unpacking *u)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -1;
+	fcntl(ends[0], F_SETPIPE_SZ, PIPE); /* or what it has: it is for speed alone */
+	u->out = ends[1];
+	if (!thread_start("unpack", unpack, u, UNPACK_STACK_KB))
+		return ends[0];
+	close(ends[0]);
+	close(ends[1]);
+	return -1;
+}
+
+static int unpack_file(struct unpacking *u, int datafd)
+{
+	int fd = openat(datafd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	u->out = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (u->out < 0) {
+		fd_close(&fd);
+		return -1;
+	}
+	unpack(u);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+static int open_packed(int datafd, const char *path, int number, bool seek)
+{
+	struct unpacking *u = xcalloc(1, sizeof(*u));
+	int fd;
+
+	u->name = numbered(path, number, ".gz");
+	u->in = open(u->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = u->in < 0 ? -1 : seek ? unpack_file(u, datafd) : unpack_pipe(u);
+	if (fd < 0) {
+		fd_close(&u->in);
+		free(u->name);
+		free(u);
+	}
+	return fd;
+}
+
+int log_file_open(struct log_file *f, int datafd, const char *path, int number, bool seek)
 {
 	cleanup_free char *plain = numbered(path, number, "");
 
@@ -148,7 +200,7 @@ int log_file_open(struct log_file *f, int datafd, const char *path, int number)
 	if (f->fd < 0 && number) {
 		packed_id(path, number, f->id);
 		f->packed = true;
-		f->fd = unpack(datafd, path, number);
+		f->fd = open_packed(datafd, path, number, seek);
 	}
 	return f->fd < 0 ? -1 : 0;
 }
@@ -163,7 +215,7 @@ bool log_file_next(struct log_file *f, int datafd, const char *path)
 		number = find_number(f, path);
 		if (!number)
 			break;
-		if (log_file_open(&next, datafd, path, number < 0 ? log_files_oldest(path) : number - 1))
+		if (log_file_open(&next, datafd, path, number < 0 ? log_files_oldest(path) : number - 1, false))
 			continue;
 		if (number > 0 && !has_number(f, path, number, &there))
 			continue;

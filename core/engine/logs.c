@@ -200,7 +200,7 @@ static void begin(struct reader *r)
 	off_t from = 0;
 
 	for (i = want < 0 ? oldest : 0; i <= oldest; i++) {
-		if (log_file_open(&r->file, r->en->datafd, r->path, i) || want < 0)
+		if (log_file_open(&r->file, r->en->datafd, r->path, i, want >= 0) || want < 0)
 			continue;
 		from = want ? find_tail(r, &want) : lseek(r->file.fd, 0, SEEK_END);
 		if (want <= 0)
