@@ -17,6 +17,7 @@
 #define ROLES(X) \
 	X("engine",  engine_role_main, 0) \
 	X("monitor", monitor_role_main, 0) \
+	X("logtls",  logtls_role_main, 0) \
 	X("worker",  worker_role_main, 0) \
 	X("unpack",  unpack_role_main, 0) \
 	X("copy-up", copyup_role_main, 0) \

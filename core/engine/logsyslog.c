@@ -3,12 +3,13 @@
  * core/engine/logsyslog.c - the options of the syslog driver
  *
  * Theory of operation
- *   "unix:///path" (a stream), "unixgram:///path", "udp://host[:514]", "tcp://host[:514]"; without an address
- *   the machine's own: the first of LOCAL that takes a datagram or a connection.  The monitor
- *   gets numbers, so that it needs no resolver.  There is no tcp+tls: it is refused by name.
+ *   "unix:///path" (a stream), "unixgram:///path", "udp://host[:514]", "tcp://host[:514]", "tcp+tls://host[:514]";
+ *   without an address the machine's own: the first of LOCAL that takes a datagram or a connection.  The monitor
+ *   gets numbers, so that it needs no resolver; with TLS a process of its own has the connection (logtls.h).
  */
 #include "engine/logsyslog.h"
 #include "base/fs.h"
+#include "runtime/logtls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,7 +52,7 @@ static int facility_parse(const char *text)
 /* --- addresses ---------------------------------------------------------------------------------- */
 
 struct address {
-	bool is_unix, stream;
+	bool is_unix, stream, tls;
 	const char *path; /* of the text given */
 	char host[256], port[6];
 	unsigned int port_number;
@@ -85,16 +86,14 @@ static int address_parse(const char *text, struct address *a, struct err *e)
 
 	*a = (struct address){0};
 	a->is_unix = span_eqs(scheme, "unix") || span_eqs(scheme, "unixgram");
-	a->stream = span_eqs(scheme, "unix") || span_eqs(scheme, "tcp");
+	a->tls = span_eqs(scheme, "tcp+tls");
+	a->stream = span_eqs(scheme, "unix") || span_eqs(scheme, "tcp") || a->tls;
 	if (a->is_unix) {
 		a->path = rest;
 		return access(rest, F_OK) ? err_kind(e, ERR_INVALID, "stat %s: no such file or directory", rest) : 0;
 	}
-	if (span_eqs(scheme, "tcp") || span_eqs(scheme, "udp"))
+	if (a->tls || span_eqs(scheme, "tcp") || span_eqs(scheme, "udp"))
 		return take_host(rest, a, e);
-	if (span_eqs(scheme, "tcp+tls"))
-		return err_kind(e, ERR_NOT_SUPPORTED,
-			"the syslog driver has no tcp+tls here: send to a syslog daemon of this machine, and let it forward");
 	return err_kind(e, ERR_INVALID, "unsupported scheme: '%.*s'", (int)scheme.n, scheme.p);
 }
 
@@ -175,6 +174,19 @@ static json_t *inet_socket(const struct address *a, struct err *e)
 	return s;
 }
 
+/* Skipping is a matter of the option being there, whatever it says. */
+static json_t *tls_socket(const struct address *a, const json_t *options, struct err *e)
+{
+	json_t *to = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b}", "host", a->host, "port", (int)a->port_number, "ca",
+		json_str(options, "syslog-tls-ca-cert", ""), "cert", json_str(options, "syslog-tls-cert", ""), "key",
+		json_str(options, "syslog-tls-key", ""), "verify", !json_object_get(options, "syslog-tls-skip-verify"));
+
+	if (!logtls_try(to, e))
+		return json_pack("{s:o}", "tls", to);
+	json_decref(to);
+	return NULL;
+}
+
 json_t *logsyslog_socket(const json_t *options, const char *tag, struct err *e)
 {
 	const char *text = json_str(options, "syslog-address", "");
@@ -191,7 +203,7 @@ json_t *logsyslog_socket(const json_t *options, const char *tag, struct err *e)
 			err_set(e, 0, "dial %s %s: connect: %s", a.stream ? "unix" : "unixgram", a.path,
 				errno == ECONNREFUSED ? "connection refused" : strerror(errno));
 	} else {
-		s = inet_socket(&a, e);
+		s = a.tls ? tls_socket(&a, options, e) : inet_socket(&a, e);
 	}
 	if (!s)
 		return NULL;

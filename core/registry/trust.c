@@ -395,6 +395,11 @@ static int load_authorities(struct tls_trust *t, const char *path, struct err *e
 	return err_kind(e, ERR_INVALID, "failed to append certificates from PEM file: \"%s\"", path);
 }
 
+int tls_trust_add_identity(struct tls_trust *t, const char *cert, const char *key, struct err *e)
+{
+	return read_identity(t, AT_FDCWD, cert, key, e);
+}
+
 struct tls_trust *tls_trust_from_files(const char *ca, const char *cert, const char *key, bool verify, struct err *e)
 {
 	struct tls_trust *t = xcalloc(1, sizeof(*t));

@@ -46,6 +46,8 @@ struct tls_trust *tls_trust_load(const char *host, bool verify, struct err *e);
  * Return: as tls_trust_load(); @e in the words of Docker's
  */
 struct tls_trust *tls_trust_from_files(const char *ca, const char *cert, const char *key, bool verify, struct err *e);
+/* Who we are, from files: 0, or -1 with @e. */
+int tls_trust_add_identity(struct tls_trust *t, const char *cert, const char *key, struct err *e);
 void tls_trust_free(struct tls_trust *t);
 
 /* Add the certificates of PEM text; others things in it are passed over.  The number added. */

@@ -9,7 +9,8 @@
  *   A peer that is gone is looked for again, at most once a second; what comes while there is none
  *   is dropped, as Docker does it.
  *
- *   syslog: one message is "<PRIORITY>…\n" in the form asked for, a datagram or a piece of a stream.
+ *   syslog: one message is "<PRIORITY>…\n" in the form asked for, a datagram or a piece of a stream; over TLS it
+ *   goes to a process that has the connection (logtls.c), and RFC 5424's have their length before them (RFC 5425).
  *   journald: its native protocol, NAME=value lines; text that may hold a newline is NAME, newline,
  *   its length as 8 bytes little endian, text, newline.  What Docker names a piece of a long line by
  *   is sent along.
@@ -17,6 +18,7 @@
 #include "runtime/logsocket.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "runtime/logtls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -100,7 +102,7 @@ static int connect_now(struct logsocket *s)
 
 	if (s->fd >= 0)
 		return 0;
-	if (clock_mono_ns() < s->retry_at)
+	if (s->tls || clock_mono_ns() < s->retry_at)
 		return -1;
 	fd = socket(s->address.ss_family, s->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || (connect(fd, (struct sockaddr *)&s->address, s->address_len) && errno != EINPROGRESS &&
@@ -210,8 +212,9 @@ static void add_stamp(struct buf *b, int64_t ns)
 
 static void add_syslog(struct logsocket *s, const struct log_entry *line)
 {
-	struct buf *b = &s->queue;
+	struct buf *b = &s->queue, framed = BUF_INIT;
 	bool micro = !strcmp(s->format, "rfc5424micro");
+	size_t start = b->n;
 
 	buf_addf(b, "<%d>", s->facility << 3 | severity(line));
 	if (micro || !strcmp(s->format, "rfc5424")) {
@@ -226,6 +229,13 @@ static void add_syslog(struct logsocket *s, const struct log_entry *line)
 	}
 	buf_add(b, line->p, line->n);
 	buf_addc(b, '\n');
+	if (!s->tls || strncmp(s->format, "rfc5424", 7))
+		return;
+	buf_addf(&framed, "%zu ", b->n - start);
+	buf_add(&framed, b->p + start, b->n - start);
+	b->n = start;
+	buf_add(b, framed.p, framed.n);
+	buf_release(&framed);
 }
 
 static void add_binary(struct buf *b, const char *name, const char *p, size_t n)
@@ -246,7 +256,10 @@ static void add_journald(struct logsocket *s, const struct log_entry *line)
 	char now[CLOCK_RFC3339_MAX];
 
 	buf_adds(b, s->fields);
-	buf_addf(b, "PRIORITY=%d\nSYSLOG_TIMESTAMP=%s\n", severity(line), clock_format(line->time, now));
+	if (!*s->epoch)
+		random_id(s->epoch);
+	buf_addf(b, "PRIORITY=%d\nSYSLOG_TIMESTAMP=%s\nCONTAINER_LOG_EPOCH=%s\nCONTAINER_LOG_ORDINAL=%llu\n",
+		severity(line), clock_format(line->time, now), s->epoch, (unsigned long long)++s->count);
 	if (line->continues || !line->newline) {
 		if (!line->continues) {
 			random_id(s->partial_id);
@@ -345,6 +358,11 @@ int logsocket_open(struct logsocket *s, const json_t *socket, struct err *e)
 	if (gethostname(s->host, sizeof(s->host) - 1) || !*s->host)
 		memcpy(s->host, "-", 2);
 	s->kind = strcmp(kind, "journald") ? LOGSOCKET_SYSLOG : LOGSOCKET_JOURNALD;
+	s->tls = json_obj(socket, "tls") != NULL;
+	if (s->tls) {
+		s->fd = logtls_start(json_obj(socket, "tls"), e);
+		return s->fd < 0 ? -1 : 0;
+	}
 	return path ? set_unix(s, path, e) :
 		      set_ip(s, json_str(socket, "ip", ""), json_int(socket, "port", 0), e);
 }

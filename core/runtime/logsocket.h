@@ -21,6 +21,7 @@ struct logsocket {
 	enum logsocket_kind kind;
 	int fd; /* -1: not connected */
 	int type;
+	bool tls; /* fd is a socket to the process that has the connection */
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	char *format, *tag, *fields; /* fields: what each journald message begins with */
@@ -31,6 +32,8 @@ struct logsocket {
 	size_t sent;	   /* bytes of the first that are out already (a stream) */
 	int64_t retry_at;  /* monotonic ns before which nothing is sent: the peer is not there */
 	uint64_t ordinal;  /* of the piece of a long line */
+	uint64_t count;	   /* of messages to journald, */
+	char epoch[ID_LEN + 1]; /* since this, which is the run's */
 	char partial_id[ID_LEN + 1];
 	void (*changed)(void *arg); /* fd or what it waits for is another: watch it anew */
 	void *arg;
@@ -40,7 +43,7 @@ void logsocket_init(struct logsocket *s);
 /**
  * logsocket_open() - Take note where to; the connection is made with the first message
  * @socket:	NULL: nowhere; else {"kind": "syslog" or "journald", "type": "dgram" or "stream",
- *		"path": of a unix socket, or "ip" and "port", "buffer": bytes or 0, and
+ *		"path": of a unix socket, or "ip" and "port", or "tls": as logtls.h has it, "buffer": bytes or 0, and
  *		for syslog "format", "facility", "tag"; for journald "fields": {NAME: text}}
  *
  * Return: 0, or -1 with @e

@@ -154,6 +154,57 @@ for way in udp:dgram tcp:stream; do
 	wait $!
 	check_out "syslog over ${way%:*}" "2" grep -cE '^<(30|27)>.* net\[[0-9]+\]: (one|two)$' "$heard"
 done
+# Over TLS: with a certificate, without, and not to whom one does not believe.
+tls=$TEST_TMP/syslog-tls
+mkdir "$tls"
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tls/ca.key" -out "$tls/ca.pem" -subj /CN=ca -days 2 2>/dev/null
+for who in server client; do
+	openssl req -newkey rsa:2048 -nodes -keyout "$tls/$who.key" -out "$tls/$who.csr" -subj "/CN=$who" 2>/dev/null
+	openssl x509 -req -in "$tls/$who.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" -CAcreateserial -out "$tls/$who.pem" -days 2 \
+		-extfile <(echo subjectAltName=IP:127.0.0.1) 2>/dev/null
+done
+chmod -R a+rX "$TEST_TMP" && chmod a+r "$tls"/*
+cat >"$TEST_TMP/listen_tls.py" <<'PY'
+import os, socket, ssl, sys
+os.chdir(sys.argv[1])
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("server.pem", "server.key")
+context.load_verify_locations("ca.pem")
+context.verify_mode = ssl.CERT_OPTIONAL
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+print(s.getsockname()[1], flush=True)
+lines = 0
+while lines < 2:
+    try:  # the engine connects, too, and some of them do not like what they see
+        c = context.wrap_socket(s.accept()[0], server_side=True)
+        for line in c.makefile():
+            print((c.getpeercert() or {"subject": "nobody"})["subject"], line.rstrip("\n"), flush=True)
+            lines += 1
+    except OSError:
+        pass
+PY
+listen_tls() {
+	heard=$TEST_TMP/heard.tls.$1
+	python3 "$TEST_TMP/listen_tls.py" "$tls" >"$heard" &
+	until [ -s "$heard" ]; do sleep 0.02; done
+	port=$(head -1 "$heard")
+}
+to_tls() { docker run --rm --network none --log-driver syslog --log-opt "syslog-address=tcp+tls://127.0.0.1:$port" --log-opt tag=tt "$@" bb sh -c "$printed"; }
+listen_tls believed
+check_has "syslog over TLS: to nobody we know" "failed to initialize logging driver: tls: failed to verify certificate: x509: certificate signed by unknown authority" to_tls
+check_has "syslog over TLS: no such authority" 'could not read CA certificate "/none"' to_tls --log-opt syslog-tls-ca-cert=/none
+check_has "syslog over TLS: half an identity" "Could not load X509 key pair: " to_tls --log-opt syslog-tls-ca-cert="$tls/ca.pem" --log-opt syslog-tls-cert="$tls/client.pem"
+to_tls --log-opt syslog-tls-ca-cert="$tls/ca.pem" --log-opt syslog-tls-cert="$tls/client.pem" --log-opt syslog-tls-key="$tls/client.key" >/dev/null 2>&1
+wait $!
+check_out "syslog over TLS, with a certificate" "2" grep -cE '^.*client.* <(30|27)>[A-Z].* tt\[[0-9]+\]: (one|two)$' "$heard"
+listen_tls skipped
+to_tls --log-opt syslog-tls-skip-verify=1 --log-opt syslog-format=rfc5424micro >/dev/null 2>&1
+wait $!
+check_out "syslog over TLS: any will do; each with its length" "2" grep -cE '^nobody [0-9]+ <(30|27)>1 [^ ]*\.[0-9]{6}[^ ]* [^ ]* tt [0-9]+ tt - (one|two)$' "$heard"
+check_out "syslog over TLS: the lengths are right" "2" bash -c "sed 1d '$heard' | sed 's/^nobody //' | while read -r n rest; do [ \$((\${#rest} + 1)) = \"\$n\" ] && echo; done | wc -l"
+
 journal=/run/systemd/journal/socket
 if [ -e "$journal" ] || [ "$(id -u)" != 0 ]; then
 	skip "journald" "machine: $journal is somebody's, or not ours to make"
@@ -166,6 +217,7 @@ else
 	# A text comes behind its name and its length, 8 bytes.
 	check_out "journald: two messages" "one two" bash -c "tr -d '\0\3' <$heard | grep -A1 ^MESSAGE$ | grep -E '^(one|two)$' | sort | xargs"
 	check_out "journald: their priorities" "PRIORITY=3 PRIORITY=6" bash -c "grep -a ^PRIORITY= $heard | sort | xargs"
+	check_out "journald: counted, in one run" "CONTAINER_LOG_ORDINAL=1 CONTAINER_LOG_ORDINAL=2 1" bash -c "grep -a ^CONTAINER_LOG_ORDINAL= $heard | sort | xargs echo -n; grep -a ^CONTAINER_LOG_EPOCH= $heard | sort -u | grep -cE '=[0-9a-f]{64}$' | sed 's/^/ /'"
 	check_out "journald: whose they are" "2 2" bash -c "echo \$(grep -ac ^CONTAINER_NAME=journaled$ $heard) \$(grep -ac ^CONTAINER_TAG=jj$ $heard)"
 fi
 
