@@ -51,6 +51,7 @@ static void container_free(struct container *c)
 	json_decref(c->networks);
 	json_decref(c->ports);
 	json_decref(c->host);
+	json_decref(c->identity);
 	json_decref(c->health);
 	free(c->name);
 	free(c->error);
@@ -379,6 +380,16 @@ json_t *container_host(struct container *c)
 	host = json_incref(c->host);
 	pthread_mutex_unlock(&c->lock);
 	return host;
+}
+
+json_t *container_identity(struct container *c)
+{
+	json_t *identity;
+
+	pthread_mutex_lock(&c->lock);
+	identity = json_incref(c->identity ? c->identity : c->config);
+	pthread_mutex_unlock(&c->lock);
+	return identity;
 }
 
 bool container_tty(const struct container *c)

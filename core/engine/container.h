@@ -69,6 +69,7 @@ struct container {
 	int attaching; /* clients being told that they are attached: a start waits for them */
 	int viewers;   /* processes that have its files mounted (archive.h): a start waits for them too */
 	json_t *host; /* sparse HostConfig; replaced, never changed in place */
+	json_t *identity; /* Hostname and Domainname of the one whose network it shares, since a start; likewise */
 	bool busy;    /* an op is going on */
 	bool ending;  /* it has ended, and that is not told yet: neither an op begins nor a wait ends before */
 	bool removed;
@@ -145,6 +146,8 @@ int waiter_sleep(struct waiter *w, int fd, int64_t deadline);
 
 /* What was asked for, on the sparse objects; the host config is a new reference. */
 json_t *container_host(struct container *c);
+/* The object that has its Hostname and Domainname: Config, or of whom it shares the network; a new reference. */
+json_t *container_identity(struct container *c);
 bool container_tty(const struct container *c);
 bool container_is_running(struct container *c); /* takes the lock; restarting counts */
 /* Path and arguments: Entrypoint and Cmd together.  New reference, an array. */

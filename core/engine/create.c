@@ -346,21 +346,16 @@ static void default_host(struct request *r)
 
 static void default_config(struct request *r, const char *id)
 {
-	const char *mode = json_str(r->host, "NetworkMode", ""), *other = mode_container(mode);
-	struct container *c = NULL;
 	struct utsname u;
 	char short_id[13];
 
 	if (*json_str(r->config, "Hostname", ""))
 		return;
 	snprintf(short_id, sizeof(short_id), "%.12s", id);
-	if (!strcmp(mode, "host") && !uname(&u))
+	if (!strcmp(json_str(r->host, "NetworkMode", ""), "host") && !uname(&u))
 		json_set_str(r->config, "Hostname", u.nodename);
-	else if (!other)
+	else
 		json_set_str(r->config, "Hostname", short_id);
-	else if ((c = container_get(r->en, other, NULL)))
-		json_set_str(r->config, "Hostname", json_str(c->config, "Hostname", ""));
-	container_put(c);
 }
 
 static int place_links(struct request *r, struct err *e)

@@ -173,6 +173,7 @@ json_t *container_inspect(struct engine *en, struct container *c, bool size, str
 	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, false, true));
 	json_set_new(j, "Config", schema_expand(schema_config, c->config));
 	pthread_mutex_lock(&c->lock);
+	json_object_update(json_obj(j, "Config"), c->identity);
 	json_set_new(j, "NetworkSettings", network_settings(en, c, name));
 	pthread_mutex_unlock(&c->lock);
 	add_warnings(en, c, j);

@@ -121,7 +121,8 @@ static void env_put(json_t *env, const char *text)
 json_t *spec_env(struct engine *en, struct container *c, const json_t *host, bool tty, const json_t *more,
 	struct err *e)
 {
-	cleanup_free char *hostname = xasprintf("HOSTNAME=%s", json_str(c->config, "Hostname", ""));
+	cleanup_json json_t *identity = container_identity(c);
+	cleanup_free char *hostname = xasprintf("HOSTNAME=%s", json_str(identity, "Hostname", ""));
 	json_t *env = json_pack("[s, s]", "PATH=" PATH_DEFAULT, hostname), *v;
 	size_t i;
 
@@ -341,6 +342,7 @@ static json_t *linux_part(struct start *s, const char *propagation, struct err *
 
 json_t *spec_build(struct start *s, struct err *e)
 {
+	cleanup_json json_t *identity = container_identity(s->c);
 	const char *propagation = NULL;
 	json_t *spec = json_object(), *part;
 
@@ -350,8 +352,8 @@ json_t *spec_build(struct start *s, struct err *e)
 		goto fail;
 	json_set_new(spec, "process", part);
 	if (strcmp(json_str(s->host, "UTSMode", ""), "host")) {
-		json_set_str(spec, "hostname", json_str(s->c->config, "Hostname", ""));
-		json_set_str(spec, "domainname", json_str(s->c->config, "Domainname", ""));
+		json_set_str(spec, "hostname", json_str(identity, "Hostname", ""));
+		json_set_str(spec, "domainname", json_str(identity, "Domainname", ""));
 	}
 	part = spec_mounts(s, &propagation, e);
 	if (!part)

@@ -321,13 +321,30 @@ static void forget_networks(struct container *c, json_t *before)
 	json_decref(noted);
 }
 
+/* Who shares another's network goes by its name from here on, as in Docker: shown, and written down. */
+static int take_identity(struct start *s, struct err *e)
+{
+	cleanup_json json_t *theirs = s->net ? container_identity(s->net) : NULL, *before = NULL;
+	json_t *identity;
+
+	if (!theirs)
+		return 0;
+	identity = json_pack("{s:s, s:s}", "Hostname", json_str(theirs, "Hostname", ""), "Domainname",
+		json_str(theirs, "Domainname", ""));
+	pthread_mutex_lock(&s->c->lock);
+	before = s->c->identity;
+	s->c->identity = identity;
+	pthread_mutex_unlock(&s->c->lock);
+	return json_equal(before, identity) ? 0 : container_save_config(s->en, s->c, 0, e);
+}
+
 /* Everything up to a running process; its control descriptor. */
 static int prepare_and_run(struct start *s, struct monitor_info *info, int *exit_code, struct err *e)
 {
 	cleanup_json json_t *networks = json_incref(s->c->networks);
 	int ctl;
 
-	if (spec_peers(s, e) || make_dir(s, e) || make_cage(s, e) || (!s->net && sandbox_open(s, e)))
+	if (spec_peers(s, e) || take_identity(s, e) || make_dir(s, e) || make_cage(s, e) || (!s->net && sandbox_open(s, e)))
 		return -1;
 	ctl = make_and_run(s, info, exit_code, e);
 	if (ctl < 0)

@@ -59,15 +59,16 @@ const char *container_status(const struct container *c)
 
 json_t *container_to_json(const struct engine *en, const struct container *c)
 {
-	json_t *j = json_object();
+	json_t *j = json_object(), *config = json_copy(c->config);
 
+	json_object_update(config, c->identity);
 	json_set_str(j, "id", c->id);
 	json_set_str(j, "name", c->name);
 	json_set_int(j, "created", c->created);
 	json_set_str(j, "image", c->image_id);
 	json_set_str(j, "layer", c->layer);
 	json_set_str(j, "driver", store_driver_name(&en->store));
-	json_object_set(j, "config", c->config);
+	json_set_new(j, "config", config);
 	json_object_set(j, "host", c->host);
 	json_object_set(j, "mounts", c->mounts);
 	json_object_set(j, "networks", c->networks);

@@ -205,6 +205,10 @@ check "volume rm" docker volume rm named etc tmpvol plain tv
 # --- sharing namespaces ------------------------------------------------------------------------------------------
 docker run -d --name first --hostname firsthost --ipc shareable bb sh -c 'echo x > /dev/shm/seen; exec sleep 1000' >/dev/null
 check_out "--network container:" "firsthost $(docker exec first readlink /proc/self/ns/net)" docker run --rm --network container:first bb sh -c 'echo $(hostname) $(readlink /proc/self/ns/net)'
+docker create --name guest --network container:first bb sh -c 'hostname; echo $HOSTNAME' >/dev/null
+check_out "--network container: has a name of its own until it starts" "$(docker inspect -f '{{slice .Id 0 12}}' guest)" docker inspect -f '{{.Config.Hostname}}' guest
+check_out "--network container: and the other's from then on" "firsthost firsthost firsthost" bash -c "$docker_cli -H unix://$xdg/docker.sock start -a guest | xargs echo -n; $docker_cli -H unix://$xdg/docker.sock inspect -f ' {{.Config.Hostname}}' guest"
+docker rm guest >/dev/null
 check_out "--pid container:" "sleep 1000" docker run --rm --pid container:first bb sh -c 'tr "\0" " " < /proc/1/cmdline | sed "s/ $//"'
 check_out "--ipc container:" "x" docker run --rm --ipc container:first bb cat /dev/shm/seen
 docker rm -f first >/dev/null
