@@ -5,6 +5,10 @@
  * Every cgroup has cpu.stat.  The other files are there where their controller is; what is not there
  * stays as it was added up over the processes.  A cgroup's counters know of processes that have ended,
  * and memory.current of pages that no process maps.
+ *
+ * Pressure (*.pressure, PSI) is not read: the API's statistics have no member for it (1.51), and nothing here
+ * decides by it: the limits are the kernel's wherever there is a cgroup with such files, and the soft limiters
+ * look at what they limit itself, CPU time and memory, which tells earlier than tasks that wait.
  */
 #include "engine/stats.h"
 #include "base/fs.h"

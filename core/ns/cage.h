@@ -15,6 +15,12 @@
  *   owner of the namespaces that belong to it.  Therefore a container's network namespace is made in here
  *   as well, or its root could not rule it.
  *
+ *   The number is fixed for good: the kernel takes it when the namespace is made, and nothing changes it later.
+ *   prlimit(2) on the tasks inside is no way to lower it while they run: that counts each id apart, so a
+ *   container of three ids would get three times as much; and there is no way back, as raising a hard limit needs
+ *   CAP_SYS_RESOURCE in the initial namespace (tried on 6.18: EPERM).  So `docker update --pids-limit` holds from the next
+ *   start, and says so.
+ *
  *   A helper (role ":cage") takes the id, makes the namespaces, and waits until they were kept by
  *   mounts.  Needs more than one mapped id: with one, everybody's tasks count for the same.
  */
