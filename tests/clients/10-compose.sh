@@ -4,7 +4,6 @@
 # Compose v2, as it comes from Debian sid, and a project of four services as people write them
 # (shop/compose.yaml): waiting for health and for a job to end, configs and secrets, an env file,
 # profiles, scale, restart, logs, exec, data that outlives its containers, and down -v.
-# test: time=400
 . "$(dirname "$0")/../integration/lib.sh"
 . "$top/tests/lib/debian.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # docker-py, as scripts use it: docker-py.py, a unittest program.
-# test: together time=200
+# test: together
 . "$(dirname "$0")/../integration/lib.sh"
 
 # The distribution's interpreter: its modules are the ones that apt installed.

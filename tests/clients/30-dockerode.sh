@@ -5,7 +5,7 @@
 # runner.  testcontainers with Ryuk off and on: Debian has no package its image could be made of, so ryuk.sh
 # stands in for it.
 #   DOCKERODE_SUITE=DIR   dockerode's repository, its dependencies installed: its own tests are played too
-# test: together time=300
+# test: together
 . "$(dirname "$0")/../integration/lib.sh"
 . "$top/tests/lib/npm.sh"
 . "$top/tests/integration/registry.sh"
@@ -51,10 +51,11 @@ docker ps -aq | xargs -r -I{} "$coracle" docker -H "unix://$xdg/docker.sock" rm 
 # --- its own suite --------------------------------------------------------------------------------------
 [ -n "${DOCKERODE_SUITE:-}" ] || exit 0
 engine_stop
-registry_up 18347 || exit 1
-engine_start --registry-mirror http://127.0.0.1:18347 || exit 1
-docker import "$(image_debian)" localhost:18347/library/ubuntu:latest >/dev/null
-docker push -q localhost:18347/library/ubuntu:latest >/dev/null
+port=$(free_ports 1)
+registry_up "$port" || exit 1
+engine_start --registry-mirror "http://127.0.0.1:$port" || exit 1
+docker import "$(image_debian)" "localhost:$port/library/ubuntu:latest" >/dev/null
+docker push -q "localhost:$port/library/ubuntu:latest" >/dev/null
 docker pull -q ubuntu >/dev/null
 cp -r "$DOCKERODE_SUITE" "$TEST_TMP/suite"
 [ "$(id -u)" != 0 ] || chown -R "$test_uid:$test_gid" "$TEST_TMP/suite"

@@ -3,7 +3,7 @@
 #
 # The engine from elsewhere: DOCKER_HOST=ssh:// through a real sshd, contexts of the stock client, and what
 # Buildx says of an engine without BuildKit.  (TLS: tests/integration/25-tls.sh.)
-# test: together time=120
+# test: together
 . "$(dirname "$0")/../integration/lib.sh"
 . "$top/tests/lib/debian.sh"
 . "$top/tests/integration/registry.sh"

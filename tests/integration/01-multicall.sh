@@ -123,7 +123,7 @@ if unshare -Urpf true 2>/dev/null; then
 	# shellcheck disable=SC2016
 	orphan='pid=$(sh -c "sleep 0.05 >/dev/null & echo \$!")
 		while [ -e /proc/$pid ]; do sleep 0.01; done; exit 7'
-	check_status "orphans are reaped by PID 1" 7 timeout 20 unshare -Urpf --mount-proc "${init[@]}" sh -c "$orphan"
+	check_status "orphans are reaped by PID 1" 7 timeout 60 unshare -Urpf --mount-proc "${init[@]}" sh -c "$orphan"
 	check_status "PID 1 dies of what its command died of" 137 \
 		unshare -Urpf --mount-proc "${init[@]}" sh -c 'kill -KILL $$'
 else

@@ -3,7 +3,7 @@
 #
 # Manual pages and completion: they have every command and every option that --help has, and make install
 # puts them in place.
-# test: quick together time=120
+# test: quick together
 . "$(dirname "$0")/lib.sh"
 
 check "make install" make -C "$top" -s install DESTDIR="$TEST_TMP/root" PREFIX=/usr INSTALL_FLAGS=-s

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # newuidmap and newgidmap: as a shim for the host's, with privilege of their own, and without any.
-# test: quick time=60
+# test: quick
 #
 # As root it runs in a mount namespace of its own, where /etc/subuid and /etc/subgid are copies.
 if [ "$(id -u)" != 0 ]; then
@@ -150,12 +150,12 @@ check_has "a copy with capabilities on PATH will do" "uid_map 0 100000 10" \
 mkdir "$TEST_TMP/soft" "$TEST_TMP/plain"
 ln -s "$links/coracle" "$TEST_TMP/soft/newuidmap"
 cp "$coracle" "$TEST_TMP/plain/newuidmap"
-run with_path "$TEST_TMP/soft:$TEST_TMP/plain" timeout 10 "$links/newuidmap" $$ 0 "$test_uid" 1
+run with_path "$TEST_TMP/soft:$TEST_TMP/plain" timeout 60 "$links/newuidmap" $$ 0 "$test_uid" 1
 for part in "mapping ids takes a privilege" "apt-get install -y uidmap" "setcap cap_setuid=ep"; do
 	case $status,$out in 1,*"$part"*) ok "nobody has privilege: $part" ;; *) not_ok "nobody has privilege: $part" "$status: $out" ;; esac
 done
 check_has "privilege without effect is no loop" "mapping ids takes a privilege" with_path "$TEST_TMP/root:$own" \
-	timeout 10 setpriv --no-new-privs "$links/newuidmap" $$ 0 "$test_uid" 1
+	timeout 60 setpriv --no-new-privs "$links/newuidmap" $$ 0 "$test_uid" 1
 # --- the ranges of a name service -------------------------------------------------------------------
 
 mkdir "$TEST_TMP/sssd"

@@ -3,7 +3,7 @@
 #
 # The setup tool: what it refuses, what it says is missing, what it makes and takes away; and that the
 # stock client finds its contexts in what ours and the tool write.
-# test: quick time=120
+# test: quick
 #
 # As root it runs in a mount namespace of its own, in which the host is what a test wants it to be.
 if [ "$(id -u)" != 0 ]; then

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # install.sh: what it puts where, what it refuses, and that it takes away exactly that.
-# test: quick time=60
+# test: quick
 . "$(dirname "$0")/lib.sh"
 
 cp "$top/install.sh" "$TEST_TMP/bin/install.sh"
@@ -15,7 +15,7 @@ shells=(dash "busybox sh")
 for shell in "${shells[@]}"; do
 	read -ra sh <<<"$shell"
 	command -v "${sh[0]}" >/dev/null || { skip "$shell" "not installed"; continue; }
-	installer() { as_user env -u DOCKER_HOST BIN_DIR="$bin" timeout 30 "${sh[@]}" "$TEST_TMP/bin/install.sh" "$@"; }
+	installer() { as_user env -u DOCKER_HOST BIN_DIR="$bin" timeout 60 "${sh[@]}" "$TEST_TMP/bin/install.sh" "$@"; }
 
 	check_has "$shell: installs from a file, and prints the exports" "export PATH=$bin:" installer --no-setup "$TEST_TMP/bin/new"
 	check_has "$shell: the links work" "Docker version" as_user "$bin/docker" --version
@@ -48,15 +48,15 @@ for shell in "${shells[@]}"; do
 	check "$shell: the right checksum" installer --no-setup "$TEST_TMP/bin/new"
 	as_user rm -rf "$bin"
 	check_has "$shell: a download" "Installed into" as_user env BIN_DIR="$bin" CORACLE_URL="file://$TEST_TMP/bin/new" \
-		timeout 30 "${sh[@]}" "$TEST_TMP/bin/install.sh" --no-setup
+		timeout 60 "${sh[@]}" "$TEST_TMP/bin/install.sh" --no-setup
 	as_user rm -rf "$bin"
-	piped() { as_user env BIN_DIR="$bin" CORACLE_URL="file://$TEST_TMP/bin/new" timeout 30 "${sh[@]}" -s -- --no-setup <"$TEST_TMP/bin/install.sh"; }
+	piped() { as_user env BIN_DIR="$bin" CORACLE_URL="file://$TEST_TMP/bin/new" timeout 60 "${sh[@]}" -s -- --no-setup <"$TEST_TMP/bin/install.sh"; }
 	out=$(piped 2>&1)
 	case $out in *"Installed into"*) ok "$shell: from a pipe" ;; *) not_ok "$shell: from a pipe" "$out" ;; esac
 	out=$(head -c 3000 "$TEST_TMP/bin/install.sh" | as_user env BIN_DIR="$test_home/cut" "${sh[@]}" -s -- --no-setup 2>&1)
 	check_fails "$shell: a script that was cut off does nothing" test -e "$test_home/cut"
 	check_has "$shell: a download that fails" "downloading file:///nonexistent failed" as_user env BIN_DIR="$bin" \
-		CORACLE_URL=file:///nonexistent timeout 30 "${sh[@]}" "$TEST_TMP/bin/install.sh" --no-setup
+		CORACLE_URL=file:///nonexistent timeout 60 "${sh[@]}" "$TEST_TMP/bin/install.sh" --no-setup
 	as_user rm -rf "$bin"
 	rm -f "$TEST_TMP/bin/new.sha256"
 done

@@ -3,7 +3,7 @@
 #
 # dockerd-rootless before, beside and after its engine: id maps, locks, sockets, signals, and what is left
 # behind.  (What it says when the host lacks something: 21-messages.sh.)
-# test: quick time=300
+# test: quick
 #
 # As root it runs in a mount namespace of its own, where /etc/subuid and /etc/subgid are copies.
 if [ "$(id -u)" = 0 ] && [ -z "${SUPERVISOR_TEST_NS:-}" ]; then
@@ -186,7 +186,7 @@ as_user sh -c 'echo precious >"$0/file"' "$test_home"
 check_has "a file is no socket" "there is something that is not a socket" second -H "unix://$test_home/file"
 check_out "and is kept" "precious" cat "$test_home/file"
 check_has "tcp beyond loopback" "listening on tcp://0.0.0.0:9 without TLS" second -H tcp://0.0.0.0:9
-check_has "TLS" "invalid TLS configuration" second -H tcp://127.0.0.1:39871 --tlsverify
+check_has "TLS" "invalid TLS configuration" second -H "tcp://127.0.0.1:$(free_ports 1)" --tlsverify
 check_has "fd://" "no sockets found via socket activation" second -H fd://
 check_has "an address that is not ours" "listening on tcp://192.0.2.1:9" second -H tcp://192.0.2.1:9 --tls=false
 
@@ -198,7 +198,7 @@ reload() { # WHAT is logged
 	local before
 	before=$(grep -c "$1" "$engine_log")
 	kill -HUP "$engine_pid"
-	timeout 30 tail -n +1 -f "$engine_log" | grep -m "$((before + 1))" "$1" >/dev/null
+	timeout 60 tail -n +1 -f "$engine_log" | grep -m "$((before + 1))" "$1" >/dev/null
 }
 config '{"labels": ["a=1"]}'
 reload "configuration reloaded"
@@ -286,7 +286,7 @@ check_out "sd_notify, abstract" "$want" as_user python3 "$TEST_TMP/bin/notify.py
 
 # --- other sockets, other places ------------------------------------------------------------------
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_ports 1)
 started "several sockets" -H "unix://$sock" -H "unix://$test_home/deep/er/$(printf 'long%.0s' {1..30})/x.sock" -H "tcp://127.0.0.1:$port" \
 	--data-root "$test_home/elsewhere" --pidfile "$test_home/p" && {
 	check_out "a path beyond 108 bytes" "OK" as_user sh -c 'cd "$0" && curl -s --unix-socket x.sock http://d/_ping' \

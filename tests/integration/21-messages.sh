@@ -3,7 +3,7 @@
 #
 # The message is the manual (R60 to R66): each cause is brought about in namespaces that are thrown away, and the engine,
 # rootlesskit and the setup tool are started in it: each says what people search for, and the way out.
-# test: quick together time=120
+# test: quick together
 #
 # Settings of the kernel are files that are mounted over those of /proc/sys, and the refusal that would follow
 # from them is a seccomp filter's (tests/lib/deny.py); user.max_user_namespaces is the real one, of a namespace
@@ -21,7 +21,7 @@ deny="python3 $TEST_TMP/bin/deny.py"
 user_paths=$bin:/usr/sbin:/usr/bin:/sbin:/bin
 as() { # CMD...: the user, with no privileges
 	setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups env -i HOME="$test_home" USER="$name" \
-		XDG_RUNTIME_DIR="$xdg" PATH="${paths:-$user_paths}" DOCKER_HOST="unix://$xdg/docker.sock" ${settings:-} timeout 30 "$@"
+		XDG_RUNTIME_DIR="$xdg" PATH="${paths:-$user_paths}" DOCKER_HOST="unix://$xdg/docker.sock" ${settings:-} timeout 60 "$@"
 }
 export -f as
 export user_paths

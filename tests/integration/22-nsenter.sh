@@ -3,11 +3,11 @@
 #
 # nsenter-debug and nsenter: the engine, netd and containers entered by name, a shell or a listing, the
 # documented line with docker.pid, and util-linux' program beside ours.
-# test: quick together time=60
+# test: quick together
 . "$(dirname "$0")/lib.sh"
 
 for a in nsenter nsenter-debug setuptool dockerd-rootless.sh; do ln -s coracle "$TEST_TMP/bin/$a"; done
-user() { as_user env PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 20 "$@"; }
+user() { as_user env PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 60 "$@"; }
 debug() { user nsenter-debug "$@"; }
 
 check_has "without an engine" "no engine runs: $xdg/docker.pid names none" debug engine true

@@ -3,12 +3,12 @@
 #
 # rootlesskit and rootlessctl: statuses and words as RootlessKit's, namespaces, copy-up, state directory,
 # REST API, published ports.  With slirp4netns or pasta where they are installed.
-# test: quick time=60
+# test: quick
 . "$(dirname "$0")/lib.sh"
 own_mounts
 
 for a in rootlesskit rootlessctl; do ln -s coracle "$TEST_TMP/bin/$a"; done
-user() { as_user env PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 20 "$@"; }
+user() { as_user env PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 60 "$@"; }
 kit() { user rootlesskit "$@"; }
 state=$xdg/state
 
@@ -113,7 +113,7 @@ else
 		local new
 		new=$(mktemp -d "$group/XXXXXX") && chown -R "$test_uid:$test_gid" "$new" && echo "$new" >"$TEST_TMP/group"
 		sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$new" setpriv --reuid "$test_uid" --regid "$test_gid" --clear-groups \
-			env -i HOME="$test_home" USER="$test_user" PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 20 "$@"
+			env -i HOME="$test_home" USER="$test_user" PATH="$TEST_TMP/bin:/usr/sbin:/usr/bin:/sbin:/bin" timeout 60 "$@"
 	}
 	evac() { given rootlesskit --pidns --cgroupns --evacuate-cgroup2=evac "$@"; }
 	check_out "--evacuate-cgroup2: the group is seen from its parent" "0::/evac" evac grep ^0:: /proc/self/cgroup
@@ -214,7 +214,7 @@ import socket, subprocess, sys
 
 def tcp(port):
     try:
-        s = socket.create_connection(("127.0.0.1", port), 10)
+        s = socket.create_connection(("127.0.0.1", port), 60)
         s.sendall(b"x" * 1000000)
         s.shutdown(socket.SHUT_WR)
         return s.recv(100).decode() or "end"
@@ -225,7 +225,7 @@ def tcp(port):
 
 def udp(port):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.settimeout(10)
+    s.settimeout(60)
     s.sendto(b"hello", ("127.0.0.1", port))
     return s.recv(100).decode()
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 #
 # rootlesskit's networks: our relay, the drivers of other projects against the real programs, the port drivers.
-# test: time=240
 . "$(dirname "$0")/lib.sh"
 own_mounts
 . "$top/tests/lib/debian.sh"
@@ -46,7 +45,7 @@ done
 check_fails "gvproxy's API is not reached from inside" kit --net=gvisor-tap-vsock sh -c "$(get 192.168.127.1/services/forwarder/all)"
 check_out "relay: ping" "reply from 198.51.100.2" kit --net=relay python3 -c 'import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-s.settimeout(5)
+s.settimeout(60)
 s.sendto(struct.pack("!BBHHH", 8, 0, 0xf7fe, 0, 1), ("198.51.100.2", 0))
 print("reply from", s.recvfrom(1500)[1][0])'
 check_has "relay: --mtu" "mtu 1400" kit --net=relay --mtu=1400 ip route get 198.51.100.2
@@ -97,7 +96,7 @@ published() { # NAME WANT PORT KIT-ARGS...
 	local name=$1 want=$2 port=$3 out
 	shift 3
 	coproc { kit --copy-up=/etc --disable-host-loopback "$@" python3 "$TEST_TMP/bin/ports.py" 80; }
-	read -t 20 -r _ <&"${COPROC[0]}"
+	read -t 60 -r _ <&"${COPROC[0]}"
 	out=$(from_peer "http://198.51.100.1:$port/" 2>&1)
 	wait "$COPROC_PID" 2>/dev/null
 	if [ "$out" = "$want" ]; then ok "$name"; else not_ok "$name" "got '$out', want '$want'"; fi

@@ -25,7 +25,7 @@ plays "from netd's namespace" in_inside python3 "$TEST_TMP/bin/relay_client.py" 
 # A connection that may not be: the host's loopback, by any of its names.
 refuses() {
 	in_box python3 -c 'import socket, sys
-try: socket.create_connection((sys.argv[1], 7), 5)
+try: socket.create_connection((sys.argv[1], 7), 60)
 except ConnectionRefusedError: sys.exit(0)
 sys.exit(1)' "$1"
 }
@@ -35,9 +35,9 @@ for a in ::ffff:127.0.0.1 ::127.0.0.1; do check "the host's loopback is not $a" 
 exec {loop_out}< <(in_host python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 4242)); print("up", flush=True)
 while True: s.accept()[0].send(b"loopback")')
-read -rt 20 -u "$loop_out" line
+read -rt 60 -u "$loop_out" line
 loopback() {
-	in_box python3 -c 'import socket; print(socket.create_connection(("10.0.2.2", 4242), 5).recv(64).decode())' 2>&1 | tail -1
+	in_box python3 -c 'import socket; print(socket.create_connection(("10.0.2.2", 4242), 60).recv(64).decode())' 2>&1 | tail -1
 }
 check_has "10.0.2.2 is an address like others" "unreachable" loopback
 check_out "the host's loopback can be asked for" "{}" netd_ask '{"op": "relay.loopback", "ip4": "10.0.2.2"}'
@@ -48,10 +48,10 @@ check_has "with an address" "bad address 'x'" netd_ask '{"op": "relay.loopback",
 mkfifo "$TEST_TMP/go"
 exec {slow_out}< <(in_box python3 "$TEST_TMP/bin/relay_client.py" container slow <"$TEST_TMP/go")
 exec {slow_in}>"$TEST_TMP/go"
-read -rt 30 -u "$slow_out" line
+read -rt 60 -u "$slow_out" line
 before=$(ticks)
 echo wait >&"$slow_in"
-read -rt 30 -u "$slow_out" _ # a second has gone by
+read -rt 60 -u "$slow_out" _ # a second has gone by
 after=$(ticks)
 if [ "$line" = blocked ] && [ $((after - before)) -le 2 ]; then
 	ok "a blocked connection costs nothing"

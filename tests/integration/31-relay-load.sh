@@ -5,7 +5,7 @@
 # other, a thousand UDP flows; and nothing of it is left in netd.
 #   LOAD_FLOWS=N     connections at once (10 000; what the machine's limit of descriptors allows, if that is less)
 #   LOAD_SECONDS=N   a thousand connections for each of so many seconds (5); 0: nor datagrams, whose flows expire
-# test: together time=300
+# test: together
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { skip "the relay under load" "machine: network namespaces for host and peer need root"; exit 77; }
 . "$top/tests/lib/relay_net.sh"
@@ -21,7 +21,7 @@ fi
 cp "$top/tests/lib/relay_load.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP/bin/relay_load.py"
 load() { in_box python3 "$TEST_TMP/bin/relay_load.py" "$@"; }
 exec {up}< <(in_peer python3 "$TEST_TMP/bin/relay_load.py" peer 7000)
-read -rt 20 -u "$up" line
+read -rt 60 -u "$up" line
 
 # Each connection leaves a port in TIME-WAIT for a minute, in the container and on the host, as without us.
 for where in in_box "ip netns exec $relay_host"; do $where sh -c 'echo "1024 65535" >/proc/sys/net/ipv4/ip_local_port_range'; done

@@ -3,7 +3,7 @@
 #
 # The same as 30-relay, 31-relay-load and 36-dns-ports, with everything built with ThreadSanitizer: the threads that hand
 # connections to each other, splice data both ways, half-close and reset them, and no report.
-# test: together time=400
+# test: together
 cd "$(dirname "$0")" || exit 1
 [ "$(id -u)" = 0 ] || { echo "skip - the relay under ThreadSanitizer: machine: network namespaces for host and peer need root"; exit 77; }
 : "${TEST_TMP:=$(mktemp -d)}"

@@ -3,7 +3,7 @@
 #
 # Networks under the stock client: made and removed, containers on them that reach each other or do not,
 # connect and disconnect, addresses asked for, files; engine and netd killed; nothing left over.
-# test: together time=120
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 api() { curl -s --unix-socket "$xdg/docker.sock" -H 'Content-Type: application/json' "$@"; }

@@ -3,7 +3,7 @@
 #
 # Published ports and the name server of containers, with a host and a peer in network namespaces of
 # their own:	peer 198.51.100.2, 2001:db8::2		host 198.51.100.1, 2001:db8::1
-# test: together time=120
+# test: together
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { skip "published ports" "network namespaces for host and peer need root"; exit 77; }
 
@@ -28,11 +28,11 @@ status_of() { dig "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
 mkfifo "$TEST_TMP/server" "$TEST_TMP/stub" "$TEST_TMP/taken"
 in_peer python3 "$TEST_TMP/bin/port_dns.py" 198.51.100.2 >"$TEST_TMP/server" &
 at_exit "kill $!"
-read -rt 20 line <"$TEST_TMP/server" || not_ok "the name server elsewhere is up" "it says nothing"
+read -rt 60 line <"$TEST_TMP/server" || not_ok "the name server elsewhere is up" "it says nothing"
 # A resolver of the host's own, on its loopback, as systemd's; and a resolv.conf that the engine takes for the host's.
 in_host python3 "$TEST_TMP/bin/port_dns.py" 127.0.0.53 192.0.2.53 >"$TEST_TMP/stub" &
 at_exit "kill $!"
-read -rt 20 line <"$TEST_TMP/stub" || not_ok "the host's own name server is up" "it says nothing"
+read -rt 60 line <"$TEST_TMP/stub" || not_ok "the host's own name server is up" "it says nothing"
 mkdir "$TEST_TMP/etc" && chmod 755 "$TEST_TMP/etc"
 resolv() { # SERVER: by a rename, as everybody does it
 	echo "nameserver $1" >"$TEST_TMP/etc/new" && mv "$TEST_TMP/etc/new" "$TEST_TMP/etc/resolv.conf"
@@ -102,7 +102,7 @@ check_has "says of which endpoint" "failed to set up container networking: $fail
 as_user python3 -c 'import socket
 s = socket.create_server(("0.0.0.0", 8099)); print("up", flush=True); s.accept()' >"$TEST_TMP/taken" &
 taken=$!
-read -rt 20 line <"$TEST_TMP/taken"
+read -rt 60 line <"$TEST_TMP/taken"
 check_has "a port that another program has" "error while calling RootlessKit PortManager.AddPort(): listen tcp4 0.0.0.0:8099: bind: address already in use" \
 	docker run --rm -p 8099:80 bb true
 as_user bash -c 'exec 3<>/dev/tcp/127.0.0.1/8099' # that is its end
@@ -147,7 +147,7 @@ serve(socket.AF_INET, ("127.0.0.1", 7000))
 serve(socket.AF_INET6, ("::1", 7000))
 print("up", flush=True)' >"$TEST_TMP/taken" &
 at_exit "kill $!"
-read -rt 20 line <"$TEST_TMP/taken"
+read -rt 60 line <"$TEST_TMP/taken"
 added=$(ctl add-ports 0.0.0.0:7000:7000/tcp)
 check_out "one that is added leads to the inside's loopback" "127.0.0.1" client tcp 198.51.100.1 7000
 check_has "... and is listed as it was asked for" "\"id\":$added,\"spec\":{\"proto\":\"tcp\",\"parentIP\":\"0.0.0.0\",\"parentPort\":7000,\"childPort\":7000}" \
@@ -233,17 +233,17 @@ check_has "nor where a route is made up" "timed out" docker run --rm --cap-add N
 
 # --- ends ------------------------------------------------------------------------------------------------------
 coproc HOLD { client hold 198.51.100.1 8080; }
-read -rt 20 -u "${HOLD[0]}" line
+read -rt 60 -u "${HOLD[0]}" line
 ports=$(docker port web)
 engine_kill $(our_pids :engine)
 echo meanwhile >&"${HOLD[1]}"
-read -rt 20 -u "${HOLD[0]}" line
+read -rt 60 -u "${HOLD[0]}" line
 check_out "without an engine a connection goes on" "meanwhile" echo "$line"
 check_out "and others are made" "198.51.100.2" client tcp 198.51.100.1 8080
 check "the next engine answers" until_true docker version
 check_out "it knows the ports" "$ports" docker port web
 echo after >&"${HOLD[1]}"
-read -rt 20 -u "${HOLD[0]}" line
+read -rt 60 -u "${HOLD[0]}" line
 check_out "the connection stands" "after" echo "$line"
 netd=$(our_pids :netd)
 check_out "netd has made none" "$first_netd" echo "$netd"
@@ -283,7 +283,7 @@ as_user python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 4242)); print("up", flush=True)
 while True: s.accept()[0].send(b"loopback\n")' >"$TEST_TMP/taken" &
 at_exit "kill $!"
-read -rt 20 line <"$TEST_TMP/taken"
+read -rt 60 line <"$TEST_TMP/taken"
 user_env+=(DOCKERD_ROOTLESS_ROOTLESSKIT_DISABLE_HOST_LOOPBACK=false)
 engine_start --host-gateway-ip 10.0.2.2 || exit 1
 ask=(docker run --rm --add-host host.docker.internal:host-gateway bb nc -w 5 host.docker.internal 4242)

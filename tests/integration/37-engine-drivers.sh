@@ -3,7 +3,6 @@
 #
 # The engine with other network drivers than its own relay, by DOCKERD_ROOTLESS_ROOTLESSKIT_NET: out, published ports,
 # networks kept apart, a driver that dies; what is refused; and what stands in where the kernel lacks something.
-# test: time=200
 . "$(dirname "$0")/lib.sh"
 own_mounts
 . "$top/tests/lib/debian.sh"
@@ -38,7 +37,7 @@ set_net() { # VARIABLE=VALUE...
 while IFS='|' read -r want vars; do
 	IFS=' ' read -ra words <<<"$vars"
 	set_net "${words[@]//+/ }"
-	check_has "refused: $vars" "$want" as_user timeout 4 "$coracle" dockerd-rootless
+	check_has "refused: $vars" "$want" as_user timeout 60 "$coracle" dockerd-rootless
 done <<'END'
 Unsupported RootlessKit network driver: host|NET=host
 unknown network mode: foo|NET=foo
@@ -63,7 +62,7 @@ END
 printf '#!/bin/sh\necho "Usage: slirp4netns [OPTION]... PID TAPNAME"\n' >"$TEST_TMP/path/slirp4netns"
 chmod 755 "$TEST_TMP/path/slirp4netns"
 set_net NET=slirp4netns
-check_has "refused: an old slirp4netns" "slirp4netns found but seems older than v0.4.0" as_user timeout 4 "$coracle" dockerd-rootless
+check_has "refused: an old slirp4netns" "slirp4netns found but seems older than v0.4.0" as_user timeout 60 "$coracle" dockerd-rootless
 rm "$TEST_TMP/path/slirp4netns"
 
 # --- each driver ------------------------------------------------------------------------------------------------
@@ -134,7 +133,7 @@ check_has "... /sys shows the same" "docker0" our_docker run --rm --network host
 our_docker run -d --name inner --network host bb busybox httpd -f -p 127.0.0.1:8089 -h /etc >/dev/null
 check_fails "DETACH_NETNS=false: its loopback is not the host's" nsenter "--net=/run/netns/$host" curl -s -m 5 http://127.0.0.1:8089/passwd
 check_has "... and that of others in there" root:x:0 our_docker run --rm --network container:inner bb sh -c \
-	'printf "GET /passwd HTTP/1.0\r\n\r\n" | timeout 4 nc 127.0.0.1 8089'
+	'printf "GET /passwd HTTP/1.0\r\n\r\n" | timeout 60 nc 127.0.0.1 8089'
 check_has "... as of those who enter by docker.pid" root:x:0 as_user nsenter -U --preserve-credentials -n -m -t "$(cat "$xdg/docker.pid")" curl -s http://127.0.0.1:8089/passwd
 our_docker rm -f inner >/dev/null
 engine_stop
@@ -162,7 +161,7 @@ if lxc_net_up lxcbr0; then
 	our_docker rm -f web >/dev/null
 	engine_stop
 	sed -i '/lxcbr0/d' /etc/lxc/lxc-usernet
-	check_has "lxc-user-nic: a bridge nobody allowed" "/etc/lxc/lxc-usernet" as_user timeout 20 "$coracle" dockerd-rootless
+	check_has "lxc-user-nic: a bridge nobody allowed" "/etc/lxc/lxc-usernet" as_user timeout 60 "$coracle" dockerd-rootless
 	user_network=(nsenter "--net=/run/netns/$host")
 else
 	skip "lxc-user-nic" "not installed set-user-ID, or the machine has a bridge lxcbr0"

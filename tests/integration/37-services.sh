@@ -6,7 +6,7 @@
 # all three see by its own address.  Engine and netd end meanwhile.
 #
 #	peer ── web (nginx, on front) ── app (nginx, on front and back) ── cache (redis), db (PostgreSQL), on back
-# test: together time=240
+# test: together
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { skip "services" "machine: network namespaces for host and peer need root"; exit 77; }
 . "$top/tests/lib/port_net.sh"
@@ -19,7 +19,7 @@ docker import "$services" services >/dev/null || exit 1
 
 web() { in_peer curl -s -m 20 "http://$1:8080/$2"; }
 redis() { # COMMAND...: of the peer's, and the first line of the answer
-	in_peer timeout 20 bash -c 'exec 3<>/dev/tcp/198.51.100.1/6379; printf "$1\r\n" >&3; IFS= read -r line <&3; echo "${line%$'"'\r'"'}"' _ "$*"
+	in_peer timeout 60 bash -c 'exec 3<>/dev/tcp/198.51.100.1/6379; printf "$1\r\n" >&3; IFS= read -r line <&3; echo "${line%$'"'\r'"'}"' _ "$*"
 }
 sql() { in_peer python3 "$TEST_TMP/bin/pg_ask.py" "$1" 5432 "$2"; }
 
@@ -77,7 +77,7 @@ check_out "and sees its address" "198.51.100.2" web 198.51.100.1 who
 check_out "over IPv6, which the network has not: the gateway's" "$(docker inspect -f '{{.NetworkSettings.Networks.front.Gateway}}' web)" web '[2001:db8::1]' who
 check "redis answers the peer" until_true redis PING
 check_out "as it does" "+PONG" redis PING
-check_has "and sees its address" "addr=198.51.100.2:" in_peer timeout 20 bash -c \
+check_has "and sees its address" "addr=198.51.100.2:" in_peer timeout 60 bash -c \
 	'exec 3<>/dev/tcp/198.51.100.1/6379; printf "CLIENT INFO\r\n" >&3; read -r _ <&3; read -r line <&3; echo "$line"'
 check "PostgreSQL answers the peer" until_true sql 198.51.100.1 "SELECT 1"
 check_out "and sees its address" "198.51.100.2" sql 198.51.100.1 "SELECT host(inet_client_addr())"

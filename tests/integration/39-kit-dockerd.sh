@@ -3,7 +3,6 @@
 #
 # Debian's dockerd and containerd in our rootlesskit, started by their own dockerd-rootless.sh unchanged: the release's
 # and the newest, each with a container that runs, reaches out, is reached and is limited to what it was given.
-# test: time=240
 . "$(dirname "$0")/lib.sh"
 own_mounts
 . "$top/tests/lib/debian.sh"

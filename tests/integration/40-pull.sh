@@ -4,7 +4,7 @@
 # docker pull against registries of every temper: the stock CLI, our engine, and a registry that
 # breaks off, lies, redirects and refuses on demand (tests/lib/fake_registry.py).  What Docker
 # prints in each case is what is expected here.
-# test: together time=300
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 content=$TEST_TMP/content

@@ -5,19 +5,20 @@
 # that breaks; what arrives there, byte for byte; and pulls through that line.
 #
 # FAULTY_PULLS=1000 makes many of the last (as a check by hand); FAULTY_SEED another course of events.
-# test: together time=180
+# test: together
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/integration/registry.sh"
 
-reg=127.0.0.1:5741 areg=127.0.0.1:5742 # registries: open, with accounts
-registry_up 5741
+read -r port aport < <(free_ports 2)
+reg=127.0.0.1:$port areg=127.0.0.1:$aport # registries: open, with accounts
+registry_up "$port"
 {
-	registry_conf 5742
+	registry_conf "$aport"
 	echo "auth: {htpasswd: {realm: test, path: $TEST_TMP/htpasswd}}"
 	# password "secret", bcrypt
 	echo 'someone:$2b$05$Gy6p4fmLoQtH7LfT9B/oEOPfprjh3h2W9G74JC8YXVhfB2ORA9WYG' >"$TEST_TMP/htpasswd"
-} >"$TEST_TMP/registry-5742.yml"
-registry_start 5742 "$TEST_TMP/registry-5742.yml"
+} >"$TEST_TMP/registry-$aport.yml"
+registry_start "$aport" "$TEST_TMP/registry-$aport.yml"
 engine_start --userland-proxy=false
 
 manifest() { # REGISTRY REPOSITORY TAG: as the registry has it

@@ -7,13 +7,13 @@
 # are also saved there and loaded here and the other way round, and what both export is compared; with
 # PEER_REGISTRY, a plain registry that it and we reach, pushed and pulled too.  Also: ids that are not
 # mapped, a full disk, a quota, the registry as a caching mirror.
-# test: together time=280
+# test: together
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registry.sh"
 
 [ "$(id -u)" = 0 ] || { skip "interchange" "machine: unpacking with owners needs root"; exit 0; }
 compare=$top/tests/lib/compare_tree.py
-port=5643
+read -r port cache < <(free_ports 2)
 registry_up $port || exit 1
 origin_pid=$registry_pid
 reg=127.0.0.1:$port
@@ -222,7 +222,6 @@ else
 fi
 
 # --- a caching mirror ------------------------------------------------------------------------------------------
-cache=5644
 registry_conf $cache | sed "\$a proxy: {remoteurl: http://$reg}" >"$TEST_TMP/cache.yml"
 registry_start $cache "$TEST_TMP/cache.yml" || exit 1
 copy "docker://$reg/links:1" "docker://$reg/library/mirrored:1"

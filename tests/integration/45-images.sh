@@ -3,7 +3,7 @@
 #
 # Images under the stock client, without a registry: the built-in one, import, load, save, names,
 # history, removal, prune; what is there after a restart; a client that goes away.
-# test: together time=240
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker
@@ -181,7 +181,7 @@ exec 9>"$TEST_TMP/half"
 head -c 1000000 "$saved" >&9
 until [ -n "$(workers)" ]; do :; done
 kill "$client"
-check "a client that goes away takes its worker along" timeout 20 bash -c "
+check "a client that goes away takes its worker along" timeout 60 bash -c "
 	$(declare -f workers); coracle=$coracle; while [ -n \"\$(workers)\" ]; do :; done"
 exec 9>&-
 check "and nothing is left in tmp" tmp_is_empty

@@ -4,7 +4,7 @@
 # Each storage driver under the stock client: overlay2, fuse-overlayfs (with a /dev/fuse that is open to
 # users), btrfs (on an image file, mounted with and without user_subvol_rm_allowed), vfs.  The
 # order of choice, what switching does, and NFS-like file systems.
-# test: together time=240
+# test: together
 . "$(dirname "$0")/lib.sh"
 own_mounts
 
@@ -69,9 +69,9 @@ if [ "$(id -u)" = 0 ] && [ -c /dev/fuse ]; then
 	for i in $(seq 50); do [ "$(fuse_of_ours)" = 0 ] && break; read -r -t 0.05 <> <(:) || :; done
 	check_out "its programs end with their containers" 0 fuse_of_ours
 	chmod 600 /dev/fuse
-	check_fails "without /dev/fuse it is refused" as_user timeout 20 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
-	check_has "with the reason" "opening /dev/fuse: Permission denied" as_user timeout 20 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
-	check_has "and what to do" "chmod 666 /dev/fuse" as_user timeout 20 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
+	check_fails "without /dev/fuse it is refused" as_user timeout 60 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
+	check_has "with the reason" "opening /dev/fuse: Permission denied" as_user timeout 60 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
+	check_has "and what to do" "chmod 666 /dev/fuse" as_user timeout 60 "$coracle" dockerd-rootless --storage-driver fuse-overlayfs
 	chmod 666 /dev/fuse
 	unit "with FUSE" STORAGE_DRIVER=fuse-overlayfs TMPDIR="$TEST_TMP"
 else
@@ -108,7 +108,7 @@ if [ "$(id -u)" = 0 ] && mount_btrfs user_subvol_rm_allowed; then
 else
 	skip btrfs "machine: no btrfs, or not root"
 fi
-check_has "btrfs needs btrfs" "is not on a btrfs file system" as_user timeout 20 "$coracle" dockerd-rootless --storage-driver btrfs --data-root "$test_home/other"
+check_has "btrfs needs btrfs" "is not on a btrfs file system" as_user timeout 60 "$coracle" dockerd-rootless --storage-driver btrfs --data-root "$test_home/other"
 
 # --- switching ------------------------------------------------------------------------------------------
 engine_start --storage-driver vfs

@@ -3,7 +3,7 @@
 #
 # docker build: the classic builder through the stock client, from real Dockerfiles; the cache; what
 # hostile contexts come to; a build that its client, or the engine, leaves.
-# test: together time=200
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 engine_start || exit 1

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # A container's life under the stock client: options, ends, waits, logs, exec, volumes, events.
-# test: together time=300
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker
@@ -113,7 +113,7 @@ for i in 1 2 3 4 5; do
 	api --max-time 0.3 -X POST -H 'Upgrade: tcp' -H 'Connection: Upgrade' 'http://d/containers/w2/attach?stream=1&stdout=1' >/dev/null
 	api --max-time 0.3 http://d/events >/dev/null
 done
-for i in $(seq 100); do [ "$(engine_fds)" -le "$before" ] && break; api http://d/_ping >/dev/null; done
+until_true eval '[ "$(engine_fds)" -le "$before" ]'
 check_out "clients that left leave nothing open" "yes" bash -c "[ $(engine_fds) -le $before ] && echo yes || ls -l /proc/$(cat "$xdg/docker.pid")/fd"
 docker rm -f w2 >/dev/null
 

@@ -3,7 +3,6 @@
 #
 # What a container goes through while it runs: paused, watched over, logged, updated; also across a
 # kill -9 of the engine.
-# test: time=120
 . "$(dirname "$0")/lib.sh"
 
 field() { docker inspect -f "$2" "$1"; }

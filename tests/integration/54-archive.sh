@@ -3,7 +3,6 @@
 #
 # Files in and out of containers: cp, export, diff, commit; also against a container that exchanges
 # its files meanwhile, and clients that stop in the middle.
-# test: time=120
 . "$(dirname "$0")/lib.sh"
 
 ln -sf "$coracle" "$TEST_TMP/bin/docker"

@@ -22,7 +22,6 @@
 #					link, and a sysctl in one
 #	docker cp races			54-archive: a container that exchanges its files
 #	exec with a hostile passwd	"hostile passwd"
-# test: time=120
 . "$(dirname "$0")/lib.sh"
 
 probe=$top/build/out/obj/probe_isolation
@@ -118,7 +117,7 @@ docker exec box sh -c 'head -c 200000 /bin/busybox >/etc/passwd'
 check_out "a binary" "9" docker exec -u 9 box sh -c 'awk "/^Uid/ {print \$2}" /proc/self/status'
 for trap in "mkfifo /etc/passwd" "mkdir /etc/passwd" "ln -s /dev/zero /etc/passwd" "ln -s /proc/self/mem /etc/passwd" "ln -s passwd /etc/passwd" "ln -s ../../../../../../etc/passwd /etc/passwd"; do
 	docker exec -u 0 box sh -c "rm -rf /etc/passwd; $trap"
-	check_has "passwd: $trap" "unable to find user $test_user" timeout 20 "$docker_cli" -H "unix://$xdg/docker.sock" exec -u "$test_user" box true
+	check_has "passwd: $trap" "unable to find user $test_user" timeout 60 "$docker_cli" -H "unix://$xdg/docker.sock" exec -u "$test_user" box true
 done
 docker rm -f box >/dev/null
 
@@ -166,4 +165,4 @@ docker rm -f false >/dev/null
 # --- a filter that forbids everything ------------------------------------------------------------------------------
 echo '{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[]}' >"$TEST_TMP/none.json"
 chmod 644 "$TEST_TMP/none.json"
-check_fails "a filter that forbids everything ends the process" timeout 20 "$docker_cli" -H "unix://$xdg/docker.sock" run --rm --security-opt "seccomp=$TEST_TMP/none.json" probe true
+check_fails "a filter that forbids everything ends the process" timeout 60 "$docker_cli" -H "unix://$xdg/docker.sock" run --rm --security-opt "seccomp=$TEST_TMP/none.json" probe true

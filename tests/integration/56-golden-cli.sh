@@ -7,7 +7,6 @@
 #   GOLDEN_DOCKER=FILE  the client of the records' version; the installed one without it
 #   GOLDEN_ROOTFS=TAR   as for 57-golden
 # Differences that have a reason are lines of tests/golden-exceptions-cli.
-# test: time=600
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/golden.sh"
 

@@ -4,7 +4,7 @@
 # Limits without a cgroup: memory and CPU held by the monitor, docker update, cpulimit.
 # How well a limit is held on a busy machine says little, so only that it is: a program that would
 # use all of a CPU gets clearly less, one that fills memory is killed.
-# test: together time=120
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 engine_start || exit 1

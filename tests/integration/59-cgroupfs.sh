@@ -4,7 +4,6 @@
 # A delegated cgroup, without systemd: containers have cgroups of their own, are frozen and killed by
 # them, and nothing is left behind.  The hierarchy may lack controllers (a machine with cgroup v1 keeps
 # them): then --cpus is held by freezer and cpu.stat.
-# test: time=120
 if [ -z "${IN_OWN_MOUNTS:-}" ]; then
 	IN_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 fi

@@ -3,7 +3,7 @@
 #
 # The docker client: what it asks for, what it prints where, how it exits; and that it says what
 # the stock client says to the same engine.
-# test: together time=300
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 ln -sf "$coracle" "$TEST_TMP/bin/docker"

@@ -3,7 +3,7 @@
 #
 # The image that "make image" writes: the engine in a container of ours and of a rootful Docker, as UID
 # 1000, and containers inside it: their ids, their network, their published ports, what a restart keeps.
-# test: together time=180
+# test: together
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/lib/debian.sh"
 

@@ -3,7 +3,7 @@
 #
 # docker build in our client: the context it sends is the stock client's, entry by entry; what it prints,
 # how it exits, and what it refuses; a context that cannot be read whole builds nothing.
-# test: together time=200
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 ln -sf "$coracle" "$TEST_TMP/bin/docker"
@@ -103,7 +103,7 @@ as_user sh -e -c 'mkdir -p "$0/src/sub" && cd "$0/src" && git init -q -b main &&
 	cd .. && tar -C src -czf context.tgz --exclude=.git . && echo "FROM bb" >Dockerfile' "$git_top"
 cp "$top/tests/lib/git_server.py" "$TEST_TMP/bin/" && chmod 755 "$TEST_TMP/bin/git_server.py"
 coproc GIT { as_user python3 "$TEST_TMP/bin/git_server.py" "$git_top"; }
-read -rt 20 -u "${GIT[0]}" git_port http_port || not_ok "a server of repositories" "it says nothing"
+read -rt 60 -u "${GIT[0]}" git_port http_port || not_ok "a server of repositories" "it says nothing"
 repo=git://127.0.0.1:$git_port/repo.git files=http://127.0.0.1:$http_port
 said() { o build "$@" 2>&1 </dev/null | sed -nE '/^(main|dev|within|[01])$/p; /^unable/p' | sed -E 's/docker-build-git[^/ ]*/DIR/' | tr '\n' ' '; }
 check_out "a repository's branch, with its .git" "dev 1 " said --no-cache "$repo#dev"

@@ -4,7 +4,7 @@
 # Somebody who has the README and nothing else: installs, starts, runs, and breaks things on purpose.
 # The commands are those of the README's text, and what its table of troubles says is what is printed:
 # where the two part, this fails.
-# test: quick together time=120
+# test: quick together
 #
 # As root it runs in a mount namespace of its own, where /etc/subuid and /etc/subgid are copies.
 if [ "$(id -u)" = 0 ] && [ -z "${FIRST_USE_NS:-}" ]; then
@@ -128,12 +128,12 @@ fi
 
 # --- before it runs ----------------------------------------------------------------------------------
 away=(-u XDG_RUNTIME_DIR)
-told "XDG_RUNTIME_DIR" "export XDG_RUNTIME_DIR=" user "timeout 20 dockerd-rootless"
+told "XDG_RUNTIME_DIR" "export XDG_RUNTIME_DIR=" user "timeout 60 dockerd-rootless"
 away=()
 if [ -n "${copies:-}" ]; then
 	: >/etc/subuid
 	: >/etc/subgid
-	told "No subuid ranges found for user" "$name:100000:65536 to /etc/subuid" user "timeout 20 dockerd-rootless --require-subids"
+	told "No subuid ranges found for user" "$name:100000:65536 to /etc/subuid" user "timeout 60 dockerd-rootless --require-subids"
 	as_user sh -c ': >"$0"' "$engine_log"
 	start "${commands[1]}"
 	check_has "until then one id is mapped, and it says what to do" "$name:100000:65536" cat "$engine_log"

@@ -8,8 +8,9 @@
 . "$(dirname "$0")/registry.sh"
 
 # --- images into the registries ---------------------------------------------------------------
-plain=127.0.0.1:15000 tls=localhost:15001
-registry_up 15000 && registry_up_tls 15001 "$TEST_TMP/tls" || exit 1
+read -r port tls_port nobody < <(free_ports 3)
+plain=127.0.0.1:$port tls=localhost:$tls_port
+registry_up "$port" && registry_up_tls "$tls_port" "$TEST_TMP/tls" || exit 1
 python3 "$top/tests/lib/mkimage.py" "$TEST_TMP/bb.tar" busybox:1 "$(image_busybox)"
 registry_push "$TEST_TMP/bb.tar" "$plain/busybox:1" || exit 1
 registry_push "$TEST_TMP/bb.tar" "$tls/team/busybox:1" || exit 1
@@ -38,9 +39,9 @@ check "pull: plain http" docker pull "$plain/busybox:1"
 check_has "pull: again says up to date" "Image is up to date for $plain/busybox:1" docker pull "$plain/busybox:1"
 check "pull: https with a CA from certs.d" docker pull "$tls/team/busybox:1"
 # Loopback addresses are insecure registries to Docker: no CA is asked for there.
-check "pull: https on 127.0.0.1 without a CA" docker pull 127.0.0.1:15001/team/busybox:1
+check "pull: https on 127.0.0.1 without a CA" docker pull "127.0.0.1:$tls_port/team/busybox:1"
 check_has "pull: an absent tag" "manifest for $plain/busybox:none not found" docker pull "$plain/busybox:none"
-check_has "pull: nobody listens" "connection refused" docker pull 127.0.0.1:15009/x
+check_has "pull: nobody listens" "connection refused" docker pull "127.0.0.1:$nobody/x"
 digest=$(docker image inspect -f '{{index .RepoDigests 0}}' "$plain/busybox:1")
 check_has "pull: by digest" "Digest: ${digest#*@}" docker pull "$digest"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # A person at a terminal: run -ti, resize, Ctrl-C, detach, attach; with the stock client and ours.
-# test: together time=300
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 engine_start || exit 1

@@ -3,7 +3,7 @@
 #
 # Malformed and oversized requests: 4xx or a closed connection, never a crash; the same engine
 # process answers afterwards.
-# test: together time=300
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 engine_start || exit 1

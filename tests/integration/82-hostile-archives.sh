@@ -3,7 +3,7 @@
 #
 # Archives of attackers through `docker import` and `docker load`: taken and kept inside, or refused
 # with a reason; the engine lives, nothing half-made is visible, nothing lands outside.
-# test: together time=600
+# test: together
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker

@@ -3,7 +3,7 @@
 #
 # kill -9 of engine, monitor, worker and supervisor at any moment: what was there is there, what
 # runs runs on with its log whole, what was half done is gone.
-# test: together time=600
+# test: together
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registry.sh"
 

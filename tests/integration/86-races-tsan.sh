@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The same as 86-races, with the engine built with ThreadSanitizer: no report.
-# test: together time=300
+# test: together
 cd "$(dirname "$0")" || exit 1
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT

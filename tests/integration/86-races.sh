@@ -3,7 +3,6 @@
 #
 # Many clients at once, requests that contradict each other, and SIGKILL in the middle: every client
 # gets an answer, and nothing stays behind. RACES_SECONDS=n makes the random parts that long.
-# test: time=300
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker

@@ -3,7 +3,6 @@
 #
 # What survives what: a newer binary in the old one's place, a reboot, a full disk. (SIGKILL of each
 # process, at any moment, is in 85-kill and 86-races.)
-# test: time=200
 . "$(dirname "$0")/lib.sh"
 
 data=$test_home/.local/share/docker

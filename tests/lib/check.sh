@@ -9,7 +9,7 @@
 #   check_out NAME WANT CMD...  ok if CMD's output (both streams) equals WANT
 #   check_has NAME PART CMD...  ok if CMD's output contains PART; its status does not matter
 #   check_status NAME N CMD...  ok if CMD's status is N
-#   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 30 s
+#   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 60 s
 #   run CMD...                  sets out and status
 #   built NAME...               build/out/NAME is there, or is made now (make test has made all)
 #   free_ports N                prints N numbers of ports that nobody has, TCP or UDP, nor will be given
@@ -70,7 +70,7 @@ check_status() {
 }
 
 until_true() {
-	local end=$((SECONDS + 30))
+	local end=$((SECONDS + 60))
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
 		read -r -t 0.05 <> <(:) || :

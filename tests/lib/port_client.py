@@ -12,7 +12,7 @@ import sys
 what, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 kind = socket.SOCK_DGRAM if what in ("udp", "big") else socket.SOCK_STREAM
 s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
-s.settimeout(10)
+s.settimeout(60)
 if what not in ("reset", "many"):
     s.connect((address, port))
 lines = s.makefile("rb")
@@ -39,7 +39,7 @@ elif what == "reset":
 elif what == "many":
     done = 0
     while done < 2000:
-        some = [socket.create_connection((address, port), 10) for _ in range(50)]
+        some = [socket.create_connection((address, port), 60) for _ in range(50)]
         for one in some:
             one.sendall(b"echo\n")
         for one in some:

@@ -58,7 +58,7 @@ box_make() { # prints the pid of a process in the new container
 netd_ask() {
 	echo "$1" >&"$netd_in"
 	local answer
-	IFS= read -rt 20 answer <&"$netd_out" && echo "$answer"
+	IFS= read -rt 60 answer <&"$netd_out" && echo "$answer"
 }
 
 relay_up() {
@@ -74,11 +74,11 @@ relay_up() {
 		<"$TEST_TMP/ask" >"$TEST_TMP/answers" &
 	disown # relay_down kills it
 	exec {netd_in}>"$TEST_TMP/ask" {netd_out}<"$TEST_TMP/answers"
-	IFS=' ' read -rt 20 netd_pid starter <&"$netd_out" || return 1
+	IFS=' ' read -rt 60 netd_pid starter <&"$netd_out" || return 1
 	box_pid=$(in_inside bash -c "$(declare -f box_make); box_make $exec_root/box") || return 1
 }
 
 peer_up() {
 	exec {peer_out}< <(in_peer python3 "$TEST_TMP/bin/relay_peer.py")
-	IFS= read -rt 20 -u "$peer_out" line
+	IFS= read -rt 60 -u "$peer_out" line
 }

@@ -4,7 +4,6 @@
 # Limits where systemd and cgroup v2 are: first as many a distribution has it (users are given only "memory" and
 # "pids"), then with all controllers delegated, then without D-Bus.  Every knob is set by the stock client
 # and read back from the container's own cgroup.
-# test: time=400
 . "$(dirname "$0")/lib.sh"
 # What somebody does who starts the engine from a shell.
 cat >"$vm_payload/login.sh" <<-'END'
