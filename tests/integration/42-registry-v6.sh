@@ -3,7 +3,7 @@
 #
 # A registry on an IPv6 address (fd00::/8), on another machine: what "insecure-registries" says of it by a CIDR or a
 # name, and its address as a part of image names everywhere.
-# test: together time=120
+# test: together
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { skip "a registry on IPv6" "network namespaces for host and peer need root"; exit 77; }
 command -v docker-registry >/dev/null || { skip "a registry on IPv6" "machine: docker-registry is not installed"; exit 77; }
