@@ -23,9 +23,11 @@ words() { # HELP-COMMAND...
 			sub(/^ +/, "")
 			split($0, part, /  +/)
 			n = split(part[1], option, /[ ,=\[]+/)
-			for (i = 1; i <= n; i++)
+			for (i = 1; i <= n; i++) {
+				sub(/[^A-Za-z0-9-].*/, "", option[i])
 				if (option[i] ~ /^--?[A-Za-z0-9]/)
 					print option[i]
+			}
 		}' | sort -u | tr '\n' ' '
 }
 
@@ -126,4 +128,14 @@ lookup() {
 			esac
 		done
 	done <"$table"
+	for c in $containers; do
+		echo "complete -c docker -n '__fish_seen_subcommand_from $c' -a '(docker ps -a --format \"{{.Names}}\" 2>/dev/null)'"
+	done
+	for c in $images; do
+		echo "complete -c docker -n '__fish_seen_subcommand_from $c' -a '(docker images --format \"{{.Repository}}:{{.Tag}}\" 2>/dev/null)'"
+	done
+	for c in network volume; do
+		echo "complete -c docker -n '__fish_seen_subcommand_from $c' -a '(docker $c ls --format \"{{.Name}}\" 2>/dev/null)'"
+	done
+	echo "complete -c nsenter-debug -a 'engine netd (docker ps --format \"{{.Names}}\" 2>/dev/null)'"
 } >"$dir/fish"

@@ -36,5 +36,26 @@ check_has "bash: through the program's own name" --data-root offers coracle dock
 check_has "bash: of build" --iidfile offers docker build --ii
 check_out "bash: an option of another command is not offered" "" offers docker ps --entryp
 check "bash: completion is found by a command's name" test -e "$share/bash-completion/completions/dockerd-rootless"
-check_has "zsh has them, too" "network create" grep '"docker network create")' "$share/zsh/site-functions/_coracle"
-check_has "and fish" "-l network-alias" grep -h network-alias "$share/fish/vendor_completions.d/docker.fish"
+# The same of the other shells, where they are installed.
+if command -v zsh >/dev/null; then
+	zsh_offers() { # as its completion calls us, with what it gives and takes
+		zsh -f -c 'compadd() { shift; print -l -- $@ }; _files() { }; f() { source $1 }
+			file=$1; shift; words=("$@"); CURRENT=$#; PREFIX=$words[CURRENT]; f $file' - "$share/zsh/site-functions/_coracle" "$@" 2>&1
+	}
+	check_has "zsh: subcommands" network zsh_offers docker n
+	check_has "zsh: options of a subcommand's command" --subnet zsh_offers docker network create --sub
+	check_has "zsh: through the program's own name" --data-root zsh_offers coracle dockerd-rootless --data
+	check_out "zsh: an option of another command is not offered" "--all" bash -c 'grep -x -e --all -e --entrypoint <<<"$1"' - "$(zsh_offers docker ps --)"
+else
+	skip "zsh completes" "machine: zsh is not installed"
+fi
+if command -v fish >/dev/null; then
+	fish_offers() { PATH="$share/../bin:$PATH" HOME="$TEST_TMP" fish -N -c 'set -p fish_complete_path $argv[1]; complete -C "$argv[2]"' \
+		"$share/fish/vendor_completions.d" "$1" 2>&1; }
+	check_out "fish: subcommands" network fish_offers "docker netw"
+	check_out "fish: options of a subcommand's command" --subnet fish_offers "docker network create --sub"
+	check_out "fish: of another program" list-ports fish_offers "rootlessctl list-p"
+	check_out "fish: an option of another command is not offered" "" fish_offers "docker ps --entryp"
+else
+	skip "fish completes" "machine: fish is not installed"
+fi
