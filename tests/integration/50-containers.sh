@@ -266,5 +266,6 @@ await_up again
 engine_stop
 engine_start || exit 1
 check_out "a clean stop gives containers their signal" "exited 6" field stopped '{{.State.Status}} {{.State.ExitCode}}'
+until_true docker exec again true # the engine answers first, and starts it meanwhile
 check_out "the restart policy holds at the next start" "running" field again '{{.State.Status}}'
 docker rm -f stopped again >/dev/null
