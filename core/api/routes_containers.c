@@ -6,6 +6,7 @@
 #include "api/params.h"
 #include "base/fs.h"
 #include "engine/container.h"
+#include "engine/links.h"
 #include "engine/logs.h"
 #include "engine/stats.h"
 
@@ -207,12 +208,18 @@ static void rename_it(struct http *h)
 
 static void remove_it(struct http *h)
 {
-	struct container *c = named(h);
+	bool link = http_query_bool(h, "link", false);
+	struct container *c;
 	struct err e;
 
+	if (link && strchr(http_var(h, 0), '/')) {
+		done(h, 204, links_remove(http_engine(h), http_var(h, 0), &e), &e);
+		return;
+	}
+	c = named(h);
 	if (!c)
 		return;
-	if (http_query_bool(h, "link", false)) {
+	if (link) {
 		err_set(&e, 0, "Conflict, cannot remove the default link name of the container");
 		http_fail(h, &e);
 	} else {
@@ -519,6 +526,6 @@ const struct route routes_containers[] = {
 	{"POST", "/containers/{}/pause", pause_it},
 	{"POST", "/containers/{}/unpause", unpause},
 	{"POST", "/containers/{}/update", update},
-	{"DELETE", "/containers/{}", remove_it},
+	{"DELETE", "/containers/{*}", remove_it}, /* or a link's name, which has a slash */
 	{NULL, NULL, NULL},
 };

@@ -3,7 +3,7 @@
  * core/engine/links.c - --link on the default bridge: what one container is told of another
  *
  * Theory of operation
- *   The variables are Docker's: ALIAS_PORT is the lowest port, ALIAS_PORT_80_TCP (and _ADDR, _PORT,
+ *   The variables are Docker's: ALIAS_PORT is the lowest port, of TCP if there is one, ALIAS_PORT_80_TCP (and _ADDR, _PORT,
  *   _PROTO) each one, ALIAS_PORT_8000_TCP_START and _END a run of three or more, ALIAS_ENV_X each
  *   variable of the other container.  Only who runs can be linked to, so a start fails otherwise.
  */
@@ -141,6 +141,52 @@ json_t *links_names(struct engine *en)
 	return names;
 }
 
+/* --- taking one away --------------------------------------------------------------------------- */
+
+/* @c's links without the one of that alias; NULL: it has none. */
+static json_t *without(const json_t *links, const char *alias)
+{
+	json_t *left = json_array(), *v;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)links, i, v) {
+		const char *colon = strchr(json_string_value(v), ':');
+
+		if (strcmp(colon + 1, alias))
+			json_array_append(left, v);
+	}
+	if (json_array_size(left) < json_array_size(links))
+		return left;
+	json_decref(left);
+	return NULL;
+}
+
+int links_remove(struct engine *en, const char *name, struct err *e)
+{
+	const char *start = name + (*name == '/'), *slash = strchr(start, '/');
+	cleanup_free char *owner = slash ? xstrndup(start, (size_t)(slash - start)) : NULL;
+	struct container *c = owner ? container_get(en, owner, NULL) : NULL;
+	json_t *host, *left = NULL;
+	int rc = -1;
+
+	if (c) {
+		container_begin(c);
+		pthread_mutex_lock(&c->lock);
+		left = without(json_arr(c->host, "Links"), slash + 1);
+		if (left) {
+			host = json_copy(c->host);
+			json_set_new(host, "Links", left);
+			json_decref(c->host);
+			c->host = host;
+		}
+		pthread_mutex_unlock(&c->lock);
+		rc = left ? container_save_config(en, c, 0, e) : -1;
+		container_end(c);
+		container_put(c);
+	}
+	return left ? rc : err_kind(e, ERR_NOT_FOUND, "No such container: %s", name);
+}
+
 /* --- the environment -------------------------------------------------------------------------- */
 
 struct linked_port {
@@ -153,13 +199,16 @@ struct linked_port {
 static int by_number(const void *a, const void *b)
 {
 	const struct linked_port *x = a, *y = b;
+	bool x_tcp = !strcmp(x->proto, "tcp"), y_tcp = !strcmp(y->proto, "tcp");
 
+	if (x_tcp != y_tcp)
+		return x_tcp ? -1 : 1;
 	if (x->number != y->number)
 		return x->number < y->number ? -1 : 1;
-	return strcmp(x->proto, y->proto); /* tcp before udp */
+	return strcmp(x->proto, y->proto);
 }
 
-/* Exposed ports in order; to free(). */
+/* Exposed ports in Docker's order: TCP's first; to free(). */
 static struct linked_port *ports_of(const json_t *config, size_t *n)
 {
 	json_t *exposed = json_obj(config, "ExposedPorts"), *v;

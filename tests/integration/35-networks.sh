@@ -114,6 +114,11 @@ check_has "--link to a name" "Address: $(address ant one)" docker run --rm --net
 check "--link to nobody, as there it is a name only" docker run --rm --network one --link nobody:x bb true
 check_has "on the default bridge it is more" "could not get container for nobody" docker run --rm --link nobody:x bb true
 check_has "and must be there" "not attached to default bridge network" docker run --rm --link ant:x bb true
+docker run -d --name linkee bb sleep 1000 >/dev/null
+docker run -d --name linker --link linkee:other bb sleep 1000 >/dev/null
+check_out "rm --link takes the link away" "linker/other []" bash -c "$docker_cli -H unix://$xdg/docker.sock rm --link linker/other | xargs echo -n; $docker_cli -H unix://$xdg/docker.sock inspect -f ' {{.HostConfig.Links}}' linker"
+check_has "rm --link of one that is not there" "No such container: linker/other" docker rm --link linker/other
+docker rm -f linker linkee >/dev/null
 docker network rm small alone >/dev/null
 
 # --- many at once ---------------------------------------------------------------------------------------------

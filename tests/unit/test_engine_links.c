@@ -47,6 +47,13 @@ TEST(the_lowest_port_is_the_port)
 	CHECK(strstr(text, "D_PORT_80_TCP_PORT=80\n") != NULL);
 }
 
+TEST(a_port_of_tcp_goes_before_lower_ones_of_udp)
+{
+	cleanup_free char *text = env_of("d", "{\"ExposedPorts\":{\"53/udp\":{},\"5432/tcp\":{}}}");
+
+	CHECK(strstr(text, "D_PORT=tcp://172.17.0.2:5432\nD_PORT_5432_TCP=") == text);
+}
+
 TEST(a_run_of_ports)
 {
 	cleanup_free char *text = env_of("d",
