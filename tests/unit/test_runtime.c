@@ -674,7 +674,7 @@ TEST(log_to_journald)
 	logger_close(&l);
 	got = received(peer);
 	CHECK(!strncmp(got, "CONTAINER_NAME=web\nPRIORITY=3\nSYSLOG_TIMESTAMP=20", 48));
-	CHECK(strstr(got, "Z\nMESSAGE\n\003")); /* then seven NUL bytes */
+	CHECK(strstr(got, "CONTAINER_LOG_ORDINAL=1\nMESSAGE\n\003")); /* then seven NUL bytes */
 	close(peer);
 }
 
