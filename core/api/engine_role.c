@@ -6,9 +6,11 @@
  *   (1) While there is one thread: enter the user and mount namespace. That is a new one, mapped by
  *       the supervisor, or, when a monitor or the netd of an earlier engine lives, the one that is in:
  *       what its container has mounted and owns is only reachable there.
- *   (2) Read the state (engine_open), answer on the sockets the supervisor opened, say READY.
+ *   (2) Read the state (engine_open), answer on the sockets the supervisor opened.
  *   (3) A thread waits for signals: TERM and INT stop the containers and end the process, HUP reads
  *       daemon.json again. Another waits for the supervisor's end.
+ *       Say READY when those run that their restart policy starts again, as with dockerd: what follows a
+ *       "systemctl restart" finds them.
  *   (4) The main thread has nothing left to do. It goes into the containers' network and waits: /proc/PID/ns/net
  *       is that of the main thread, so "nsenter -n -t $(cat docker.pid)" leads there, while all others, made
  *       before, stay in the host's network. There is no way back from there: it must not work.
@@ -21,6 +23,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "engine/container.h"
 #include "engine/engine.h"
 #include "engine/kit_ports.h"
 #include "engine/network.h"
@@ -39,6 +42,7 @@
 
 #define SIGNALS_STACK_KB 256
 #define KIT_STACK_KB 64
+#define RESUME_S 15	   /* for containers whose policy starts them again: one that hangs keeps nobody waiting */
 #define STOP_GRACE_MS 1000 /* for requests that run, once the containers have ended */
 
 static struct engine engine;
@@ -373,12 +377,13 @@ int engine_role_main(int argc, char **argv)
 	if (engine_open(&engine, &config, &e) || serve(listeners, &e) || (kit && serve_kit(argv[2], ROLE_LISTEN + listeners, &e)))
 		return fail(STEP_OPEN, &e);
 	log_info("storage driver %s", store_driver_name(&engine.store));
-	tell(ROLE_READY);
-	say_where(&engine.config);
 	rc = thread_start("signals", signals_main, &signals, SIGNALS_STACK_KB);
 	if (rc) {
 		err_set(&e, rc, "starting a thread");
 		return fail(STEP_OPEN, &e);
 	}
+	containers_await_resumed(RESUME_S);
+	tell(ROLE_READY);
+	say_where(&engine.config);
 	stand_inside();
 }

@@ -167,6 +167,8 @@ void container_save_state(struct engine *en, struct container *c);
 int containers_load(struct engine *en, struct err *e);
 /* After everything else is up: restart policies and interrupted auto-removes. */
 void containers_resume(struct engine *en);
+/* Wait until each of these has been started or has failed to, but no longer than @seconds. */
+void containers_await_resumed(int seconds);
 /* Unmount what a start mounted in <exec-root>/<id>/mounts; remove all of <exec-root>/<id>. */
 void runtime_dir_unmount(struct engine *en, const char *id);
 void runtime_dir_remove(struct engine *en, const char *id);

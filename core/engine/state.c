@@ -377,6 +377,22 @@ int containers_load(struct engine *en, struct err *e)
 
 /* --- afterwards ----------------------------------------------------------------------------- */
 
+/* How many of this engine's first starts are going on. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t none;
+	int left;
+} resuming = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void count_resuming(int change)
+{
+	pthread_mutex_lock(&resuming.lock);
+	resuming.left += change;
+	if (!resuming.left)
+		pthread_cond_broadcast(&resuming.none);
+	pthread_mutex_unlock(&resuming.lock);
+}
+
 static void start_again(void *arg)
 {
 	struct resume *r = arg;
@@ -386,6 +402,7 @@ static void start_again(void *arg)
 		log_err(&e, "starting container %.12s again", r->c->id);
 	container_put(r->c);
 	free(r);
+	count_resuming(-1);
 }
 
 static bool should_start(struct container *c, const json_t *host)
@@ -420,11 +437,25 @@ void containers_resume(struct engine *en)
 			struct resume *r = xmalloc(sizeof(*r));
 
 			*r = (struct resume){en, container_ref(all[i])};
+			count_resuming(1);
 			if (thread_start("resume", start_again, r, ENGINE_STACK_KB)) {
+				count_resuming(-1);
 				container_put(r->c);
 				free(r);
 			}
 		}
 	}
 	containers_free(all);
+}
+
+void containers_await_resumed(int seconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += seconds;
+	pthread_mutex_lock(&resuming.lock);
+	while (resuming.left && !pthread_cond_timedwait(&resuming.none, &resuming.lock, &until))
+		;
+	pthread_mutex_unlock(&resuming.lock);
 }
