@@ -25,17 +25,6 @@ fault() { control "$1" _fault "$2"; } # ADDRESS JSON
 clear_faults() { control "$1" _clear; }
 requests() { curl -sk "$scheme://$1/_log" | python3 -c 'import json, sys
 for r in json.load(sys.stdin): print(r["method"], r["path"], r["headers"].get("Authorization", "-"))'; }
-
-
-# Until CMD succeeds: for what there is no descriptor to wait on.
-until_ok() { # SECONDS CMD...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		read -r -t 0.1 <> <(:) || :
-	done
-}
 inside() { as_user unshare --user --map-root-user --map-auto "$@" 2>&1; }
 tmp_is_empty() { [ -z "$(inside ls -A "$test_home/.local/share/docker/tmp")" ]; }
 # What must be true after a pull that failed: no image, nothing half-made, and the engine answers.
@@ -204,8 +193,8 @@ fault "$plain" '{"path": "'$big'", "kind": "stall", "after": 3000000}'
 docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
 pull=$!
 asked_for() { requests "$plain" | grep -q "$big"; }
-check "cancel: the download began" until_ok 20 asked_for
-check "cancel: some of it has come" until_ok 20 kept_is "$big" 3000000
+check "cancel: the download began" until_true asked_for
+check "cancel: some of it has come" until_true kept_is "$big" 3000000
 worker=$(our_pids :worker)
 check "cancel: there is a worker" test -n "$worker"
 peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$worker/status" 2>/dev/null)
@@ -214,7 +203,7 @@ cli=$(pgrep -u "$test_uid" -f "$plain/t/big:1" | tail -1)
 kill -INT "$cli" 2>/dev/null
 wait "$pull"
 check "cancel: the worker ends" wait_gone ${worker:-0}
-check "cancel: nothing in tmp" until_ok 20 tmp_is_empty
+check "cancel: nothing in tmp" until_true tmp_is_empty
 clear_faults "$plain"
 seen=0
 check "cancel: the next pull" docker pull "$plain/t/big:1"
@@ -243,7 +232,7 @@ fault "$plain" '{"path": "'$shared'", "kind": "stall", "after": 100}'
 docker pull -q "$plain/t/app:1" >"$TEST_TMP/one.out" 2>&1 &
 one=$!
 more() { [ "$(fetched)" -gt "$before" ]; }
-until_ok 20 more
+until_true more
 docker pull -q "$plain/t/app:2" >"$TEST_TMP/two.out" 2>&1 &
 two=$!
 kill -INT "$(pgrep -u "$test_uid" -f "$plain/t/app:1" | tail -1)"
@@ -260,12 +249,12 @@ before=$(layer_count)
 docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
 pull=$!
 one_more() { [ "$(layer_count)" -gt "$before" ]; }
-check "killed: a layer was whole" until_ok 20 one_more
+check "killed: a layer was whole" until_true one_more
 engine_kill "$engine_pid" $(our_pids :engine) $(our_pids :worker)
 wait "$pull"
 clear_faults "$plain"
 engine_start || exit 1
-check "killed: nothing in tmp" until_ok 20 tmp_is_empty
+check "killed: nothing in tmp" until_true tmp_is_empty
 said=$(docker pull "$plain/t/big:1" 2>&1)
 check_has "killed: it is not fetched again" "$(short t/big/1 0): Already exists" echo "$said"
 check_has "killed: the rest is" "$(short t/big/1 1): Pull complete" echo "$said"
@@ -273,7 +262,7 @@ check_has "killed: the rest is" "$(short t/big/1 1): Pull complete" echo "$said"
 kill_at() {
 	docker pull "$plain/t/big:1" >"$TEST_TMP/pull.out" 2>&1 &
 	pull=$!
-	check "killed: $2 bytes have come" until_ok 20 kept_is "$1" "$2"
+	check "killed: $2 bytes have come" until_true kept_is "$1" "$2"
 	engine_kill "$engine_pid" $(our_pids :engine) $(our_pids :worker)
 	wait "$pull"
 	clear_faults "$plain"
@@ -420,7 +409,7 @@ rm "$test_home/.config/docker/daemon.json"
 python3 "$top/tests/lib/connect_proxy.py" "$TEST_TMP/proxy.log" "${plain##*:}" >"$TEST_TMP/proxy.port" 2>&1 &
 proxy=$!
 at_exit "kill $proxy 2>/dev/null"
-check "proxy: listens" until_ok 20 test -s "$TEST_TMP/proxy.port"
+check "proxy: listens" until_true test -s "$TEST_TMP/proxy.port"
 user_env=(HTTP_PROXY="http://127.0.0.1:$(cat "$TEST_TMP/proxy.port")" HTTPS_PROXY="http://127.0.0.1:$(cat "$TEST_TMP/proxy.port")" NO_PROXY=127.0.0.1)
 engine_start --insecure-registry registry.invalid || exit 1
 user_env=()

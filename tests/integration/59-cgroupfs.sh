@@ -94,7 +94,7 @@ if grep -qw cpu $top_cgroup$base/cgroup.controllers; then
 else
 	check_has "--cpus: said to be soft, and why" 'The CPU limit is soft: the cgroup controller "cpu" is not delegated' docker run -d --name spin --network none --cpus 0.2 bb sh -c 'while :; do :; done'
 	frozen() {
-		local end=$((SECONDS + 20))
+		local end=$((SECONDS + 60))
 		while [ $SECONDS -lt $end ]; do grep -q "frozen $1" "$top_cgroup$base/docker/$(id_of spin)/cgroup.events" && return; done
 		return 1
 	}

@@ -7,6 +7,7 @@
 #   check NAME CMD...           ok if CMD succeeds
 #   check_fails NAME CMD...     ok if CMD fails
 #   check_out NAME WANT CMD...  ok if CMD's output (both streams) equals WANT
+#   check_becomes NAME WANT CMD...   the same, once it does, for what goes on behind an answer; fails after 60 s
 #   check_has NAME PART CMD...  ok if CMD's output contains PART; its status does not matter
 #   check_status NAME N CMD...  ok if CMD's status is N
 #   until_true CMD...           until CMD succeeds, for what has no event to wait for; fails after 60 s
@@ -55,6 +56,15 @@ check_out() {
 	shift 2
 	run "$@"
 	if [ "$out" = "$want" ]; then ok "$name"; else not_ok "$name" "status $status, got '$out', want '$want'"; fi
+}
+check_becomes() {
+	local end=$((SECONDS + 60))
+	run "${@:3}"
+	while [ "$out" != "$2" ] && [ $SECONDS -lt $end ]; do
+		read -r -t 0.05 <> <(:) || :
+		run "${@:3}"
+	done
+	if [ "$out" = "$2" ]; then ok "$1"; else not_ok "$1" "status $status, still '$out', want '$2'"; fi
 }
 check_has() {
 	local name=$1 want=$2

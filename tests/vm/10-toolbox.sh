@@ -3,6 +3,7 @@
 #
 # The toolbox on a booted host: the installer; the service of the user's systemd from start to
 # uninstall, over a reboot; ports below 1024; and each thing that can be missing, made to be.
+# test: time=1800
 . "$(dirname "$0")/lib.sh"
 vm_start || exit 0
 

@@ -3,6 +3,7 @@
 #
 # Debian 11's kernel, 5.10: users cannot mount overlayfs, mounts have no attributes before they are
 # attached (5.12), descriptors cannot be marked in one call (5.11), a cgroup cannot be killed (5.14).
+# test: time=1800
 . "$(dirname "$0")/lib.sh"
 vm_start old || exit 0
 

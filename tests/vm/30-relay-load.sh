@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # tests/integration/31-relay-load, where descriptors are not limited: ten thousand connections at once, to the last one.
-# test: time=600
+# test: time=1800
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$vm_payload/tree/tests" "$vm_payload/tree/build/out"
 cp -r "$top/tests/lib" "$top/tests/integration" "$vm_payload/tree/tests/"

@@ -143,7 +143,7 @@ def main():
     p.add_argument("verb", choices=["run", "reboot"])
     p.add_argument("dir")
     p.add_argument("-u", "--user")
-    p.add_argument("-t", "--timeout", type=int, default=180)
+    p.add_argument("-t", "--timeout", type=int, default=600)
     p.add_argument("-e", "--env", action="append", default=[])
     cut = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     a = p.parse_args(sys.argv[1:cut])
