@@ -85,7 +85,8 @@ struct container {
 	bool paused;	      /* its processes are stopped; only while running */
 	char *error;	      /* State.Error, NULL: none */
 	int64_t started_at, finished_at; /* ns, 0: never */
-	uint64_t exits;	      /* counts ends, for wait?condition=next-exit */
+	uint64_t exits;	      /* counts ends, for those who wait (container_count_end()) */
+	int last_exit_code;   /* of the end that was counted last; exit_code is that of the run that is shown */
 	int stopping;	      /* stops in progress: the exit event is preceded by "stop" */
 	bool stopped_by_user; /* no restart by policy */
 	int restarting_by_user; /* between the halves of a restart: no --rm */
@@ -136,6 +137,13 @@ void container_settle(struct container *c);
 
 void container_begin(struct container *c);
 void container_end(struct container *c);
+/* It has ended once more, with exit_code. The lock is held (or nobody else knows @c yet). */
+static inline void container_count_end(struct container *c)
+{
+	c->exits++;
+	c->last_exit_code = c->exit_code;
+}
+
 /* Wake everybody who waits for a change. The lock is held. */
 void container_notify(struct container *c);
 void waiter_add(struct container *c, struct waiter *w);

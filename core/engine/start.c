@@ -359,7 +359,7 @@ static void note_failure(struct engine *en, struct container *c, int exit_code, 
 	c->error = xstrdup(e->msg);
 	c->exit_code = exit_code;
 	c->status = c->started_at ? ST_EXITED : ST_CREATED;
-	c->exits++;
+	container_count_end(c);
 	c->ending = false;
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
@@ -603,7 +603,7 @@ void container_exited(struct engine *en, struct container *c)
 	execs_forget(en, c);
 	tell_exit(en, c, &x, end.stopping);
 	pthread_mutex_lock(&c->lock);
-	c->exits++;
+	container_count_end(c);
 	c->ending = false;
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);

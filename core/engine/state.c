@@ -173,7 +173,7 @@ static void load_state(struct engine *en, struct container *c)
 		health_end(c);
 		c->exit_code = LOST;
 		c->finished_at = clock_real_ns();
-		c->exits++;
+		container_count_end(c);
 	}
 }
 
@@ -330,7 +330,7 @@ static void ended_meanwhile(struct engine *en, struct container *c, int dirfd)
 	c->finished_at = x.finished_at;
 	if (json_int(j, "started_at", 0))
 		c->started_at = json_int(j, "started_at", 0);
-	c->exits++;
+	container_count_end(c);
 	container_save_state(en, c);
 }
 

@@ -17,16 +17,24 @@ void wait_begin(struct container *c, struct wait_state *s)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Is it time?  An end counts for who waits until it does not run, even if it runs again. */
+static bool is_time(const struct container *c, const struct wait_state *s, enum wait_for what)
+{
+	bool running = c->status == ST_RUNNING || c->status == ST_RESTARTING || c->ending;
+
+	if (c->removed || (what != WAIT_REMOVED && c->exits != s->exits))
+		return true;
+	return what == WAIT_NOT_RUNNING && !running;
+}
+
 /* The answer, if it is time; c->lock is held. */
 static json_t *answer(const struct container *c, const struct wait_state *s, enum wait_for what)
 {
-	bool running = c->status == ST_RUNNING || c->status == ST_RESTARTING || c->ending;
 	json_t *j;
 
-	if (!c->removed && (what == WAIT_REMOVED || (what == WAIT_NOT_RUNNING && running) ||
-				   (what == WAIT_NEXT_EXIT && c->exits == s->exits)))
+	if (!is_time(c, s, what))
 		return NULL;
-	j = json_pack("{s:i}", "StatusCode", c->exit_code);
+	j = json_pack("{s:i}", "StatusCode", c->exits != s->exits ? c->last_exit_code : c->exit_code);
 	if (c->error && what != WAIT_REMOVED)
 		json_set_new(j, "Error", json_pack("{s:s}", "Message", c->error));
 	return j;

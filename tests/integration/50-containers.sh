@@ -104,6 +104,12 @@ kill -0 "$removed" && ok "wait for removal goes on" || not_ok "wait for removal 
 docker rm w1 >/dev/null
 wait "$removed"
 check_out "wait for removal" '{"StatusCode":5}' cat "$TEST_TMP/removed"
+docker run -d --name lasting --restart always --network none bb sh -c 'trap "exit 6" USR1; echo up; sleep 1000 & wait' >/dev/null
+await_up lasting
+api --max-time 60 -X POST http://d/containers/lasting/wait >"$TEST_TMP/lasting" & waits=$!
+while kill -0 "$waits" 2>/dev/null; do docker kill -s USR1 lasting >/dev/null 2>&1; done
+check_out "wait ends with one that is started again" '{"StatusCode":6}' cat "$TEST_TMP/lasting"
+docker rm -f lasting >/dev/null
 
 docker run -d --name w2 bb sleep 1000 >/dev/null
 before=$(engine_fds)
