@@ -206,28 +206,28 @@ static void rename_it(struct http *h)
 	container_put(c);
 }
 
+static void remove_link(struct http *h)
+{
+	struct err e;
+
+	done(h, 204, links_remove(http_engine(h), http_var(h, 0), &e), &e);
+}
+
 static void remove_it(struct http *h)
 {
-	bool link = http_query_bool(h, "link", false);
 	struct container *c;
 	struct err e;
 
-	if (link && strchr(http_var(h, 0), '/')) {
-		done(h, 204, links_remove(http_engine(h), http_var(h, 0), &e), &e);
+	if (http_query_bool(h, "link", false)) {
+		remove_link(h);
 		return;
 	}
 	c = named(h);
-	if (!c)
-		return;
-	if (link) {
-		err_set(&e, 0, "Conflict, cannot remove the default link name of the container");
-		http_fail(h, &e);
-	} else {
+	if (c)
 		done(h, 204,
 			container_remove(http_engine(h), c, http_var(h, 0), http_query_bool(h, "force", false),
 				http_query_bool(h, "v", false), &e),
 			&e);
-	}
 	container_put(c);
 }
 

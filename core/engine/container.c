@@ -392,6 +392,15 @@ json_t *container_identity(struct container *c)
 	return identity;
 }
 
+int container_set_host(struct engine *en, struct container *c, json_t *host_steal, struct err *e)
+{
+	pthread_mutex_lock(&c->lock);
+	json_decref(c->host);
+	c->host = host_steal;
+	pthread_mutex_unlock(&c->lock);
+	return container_save_config(en, c, 0, e);
+}
+
 bool container_tty(const struct container *c)
 {
 	return json_bool(c->config, "Tty", false);

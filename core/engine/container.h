@@ -154,6 +154,8 @@ int waiter_sleep(struct waiter *w, int fd, int64_t deadline);
 
 /* What was asked for, on the sparse objects; the host config is a new reference. */
 json_t *container_host(struct container *c);
+/* Another HostConfig, on disk too. An op is in progress (container_begin()). */
+int container_set_host(struct engine *en, struct container *c, json_t *host_steal, struct err *e);
 /* The object that has its Hostname and Domainname: Config, or of whom it shares the network; a new reference. */
 json_t *container_identity(struct container *c);
 bool container_tty(const struct container *c);

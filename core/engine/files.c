@@ -150,11 +150,10 @@ static int write_hosts(struct start *s, struct err *e)
 	return write_file(s->en, s->c, "hosts", &b, e);
 }
 
-/* The lines of its addresses are taken out and put in again; all else is as somebody may have left it. */
-static int follow_hosts(struct engine *en, struct container *c, struct err *e)
+/* The file without lines "<address>TAB<names>", or with more names behind those if @more. */
+static int hosts_without(struct engine *en, struct container *c, const char *names, bool more, struct buf *out, struct err *e)
 {
-	cleanup_buf struct buf old = BUF_INIT, b = BUF_INIT;
-	cleanup_free char *names = own_names(c), *tail = xasprintf("\t%s", names);
+	cleanup_buf struct buf old = BUF_INIT;
 	struct span rest, line;
 	struct inet a;
 
@@ -162,15 +161,35 @@ static int follow_hosts(struct engine *en, struct container *c, struct err *e)
 		return -1;
 	rest = (struct span){old.p, old.n};
 	while (rest.n && span_token(&rest, '\n', &line)) {
-		size_t ip = line.n > strlen(tail) ? line.n - strlen(tail) : 0;
+		const char *tab = memchr(line.p, '\t', line.n), *its = tab ? tab + 1 : line.p;
+		size_t n = line.n - (size_t)(its - line.p), known = strlen(names);
 
-		if (ip && !memcmp(line.p + ip, tail, strlen(tail)) && !inet_parse((struct span){line.p, ip}, &a))
+		if (tab && n >= known && !memcmp(its, names, known) && (n == known || (more && its[known] == ' ')) &&
+			!inet_parse((struct span){line.p, (size_t)(tab - line.p)}, &a))
 			continue;
-		buf_add(&b, line.p, line.n);
-		buf_addc(&b, '\n');
+		buf_add(out, line.p, line.n);
+		buf_addc(out, '\n');
 	}
+	return 0;
+}
+
+/* The lines of its addresses are taken out and put in again; all else is as somebody may have left it. */
+static int follow_hosts(struct engine *en, struct container *c, struct err *e)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_free char *names = own_names(c);
+
+	if (hosts_without(en, c, names, false, &b, e))
+		return -1;
 	add_own_addresses(c, &b);
 	return write_file(en, c, "hosts", &b, e);
+}
+
+int files_forget_link(struct engine *en, struct container *c, const char *alias, struct err *e)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	return hosts_without(en, c, alias, true, &b, e) || write_file(en, c, "hosts", &b, e) ? -1 : 0;
 }
 
 /* --- resolv.conf ------------------------------------------------------------------------------ */

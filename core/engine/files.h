@@ -20,5 +20,7 @@ bool files_needs_resolver(struct engine *en, struct container *c);
 /* Its endpoints have changed while it runs: bring hosts and resolv.conf up to date, the latter unless it
  * was edited. Failures are logged. */
 void files_follow(struct engine *en, struct container *c);
+/* A link of its is gone while it runs: the line of hosts goes. */
+int files_forget_link(struct engine *en, struct container *c, const char *alias, struct err *e);
 
 #endif

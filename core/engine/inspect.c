@@ -148,6 +148,23 @@ static void add_warnings(struct engine *en, struct container *c, json_t *j)
 		json_object_set(j, "Warnings", warnings);
 }
 
+/* Its MacAddress, which clients may not set any more, is the one asked for on the network of its mode. */
+static json_t *config_shown(struct engine *en, struct container *c)
+{
+	cleanup_json json_t *config = json_copy(c->config), *networks = NULL, *host = container_host(c);
+	const char *mode = json_str(host, "NetworkMode", "");
+	cleanup_free char *name = network_name(en, mode);
+	const char *mac;
+
+	pthread_mutex_lock(&c->lock);
+	networks = json_incref(c->networks);
+	pthread_mutex_unlock(&c->lock);
+	mac = json_str(json_object_get(networks, name ? name : mode), "MacAddress", "");
+	if (*mac)
+		json_set_str(config, "MacAddress", mac);
+	return schema_expand(schema_config, config);
+}
+
 json_t *container_inspect(struct engine *en, struct container *c, bool size, struct err *e)
 {
 	cleanup_free char *name = container_name(en, c);
@@ -171,7 +188,7 @@ json_t *container_inspect(struct engine *en, struct container *c, bool size, str
 		json_set_int(j, "SizeRootFs", rootfs);
 	}
 	json_set_new(j, "Mounts", mounts_shown(en, c->mounts, false, true));
-	json_set_new(j, "Config", schema_expand(schema_config, c->config));
+	json_set_new(j, "Config", config_shown(en, c));
 	pthread_mutex_lock(&c->lock);
 	json_object_update(json_obj(j, "Config"), c->identity);
 	json_set_new(j, "NetworkSettings", network_settings(en, c, name));

@@ -8,6 +8,7 @@
  *   variable of the other container.  Only who runs can be linked to, so a start fails otherwise.
  */
 #include "engine/links.h"
+#include "engine/files.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -141,50 +142,59 @@ json_t *links_names(struct engine *en)
 	return names;
 }
 
-/* --- taking one away --------------------------------------------------------------------------- */
+/* --- removing ----------------------------------------------------------------------------------- */
 
-/* @c's links without the one of that alias; NULL: it has none. */
-static json_t *without(const json_t *links, const char *alias)
+/* HostConfig without the link; NULL: it has none of that alias. */
+static json_t *without(const json_t *host, const char *alias)
 {
-	json_t *left = json_array(), *v;
+	json_t *links = json_array(), *next, *v;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)links, i, v) {
+	json_array_foreach(json_arr(host, "Links"), i, v) {
 		const char *colon = strchr(json_string_value(v), ':');
 
-		if (strcmp(colon + 1, alias))
-			json_array_append(left, v);
+		if (!colon || strcmp(colon + 1, alias))
+			json_array_append(links, v);
 	}
-	if (json_array_size(left) < json_array_size(links))
-		return left;
-	json_decref(left);
-	return NULL;
+	if (json_array_size(links) == json_array_size(json_arr(host, "Links"))) {
+		json_decref(links);
+		return NULL;
+	}
+	next = json_copy((json_t *)(uintptr_t)host);
+	json_set_new(next, "Links", links);
+	return next;
+}
+
+static int forget(struct engine *en, struct container *c, const char *name, const char *alias, struct err *e)
+{
+	cleanup_json json_t *host = container_host(c);
+	json_t *next = c->removed ? NULL : without(host, alias);
+
+	if (!next)
+		return err_kind(e, ERR_NOT_FOUND, "No such container: %s", name);
+	if (container_set_host(en, c, next, e))
+		return -1;
+	return container_is_running(c) ? files_forget_link(en, c, alias, e) : 0;
 }
 
 int links_remove(struct engine *en, const char *name, struct err *e)
 {
-	const char *start = name + (*name == '/'), *slash = strchr(start, '/');
-	cleanup_free char *owner = slash ? xstrndup(start, (size_t)(slash - start)) : NULL;
-	struct container *c = owner ? container_get(en, owner, NULL) : NULL;
-	json_t *host, *left = NULL;
-	int rc = -1;
+	const char *owner = *name == '/' ? name + 1 : name, *slash = strrchr(owner, '/');
+	cleanup_free char *first = xstrndup(owner, slash ? (size_t)(slash - owner) : strlen(owner));
+	struct container *c = container_get(en, first, NULL);
+	int rc;
 
-	if (c) {
+	if (!c)
+		return err_kind(e, ERR_NOT_FOUND, "No such container: %s", name);
+	if (slash) {
 		container_begin(c);
-		pthread_mutex_lock(&c->lock);
-		left = without(json_arr(c->host, "Links"), slash + 1);
-		if (left) {
-			host = json_copy(c->host);
-			json_set_new(host, "Links", left);
-			json_decref(c->host);
-			c->host = host;
-		}
-		pthread_mutex_unlock(&c->lock);
-		rc = left ? container_save_config(en, c, 0, e) : -1;
+		rc = forget(en, c, name, slash + 1, e);
 		container_end(c);
-		container_put(c);
+	} else {
+		rc = err_set(e, 0, "Conflict, cannot remove the default link name of the container");
 	}
-	return left ? rc : err_kind(e, ERR_NOT_FOUND, "No such container: %s", name);
+	container_put(c);
+	return rc;
 }
 
 /* --- the environment -------------------------------------------------------------------------- */

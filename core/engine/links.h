@@ -17,10 +17,10 @@
 json_t *links_resolve(struct engine *en, const json_t *asked, struct err *e);
 /* What inspect shows for HostConfig.Links: new reference, JSON null if there are none (any more). */
 json_t *links_shown(struct engine *en, struct container *c);
+/* Take a link away, "owner/alias" or "/owner/alias", from hosts too.  ERR_NOT_FOUND if there is none. */
+int links_remove(struct engine *en, const char *name, struct err *e);
 /* {"<id>": ["/owner/alias", …]}: by what other names containers go.  New reference. */
 json_t *links_names(struct engine *en);
-/* Take a link away, "/owner/alias" or "owner/alias".  ERR_NOT_FOUND if there is none. */
-int links_remove(struct engine *en, const char *name, struct err *e);
 /* For a start (@host: its HostConfig) or an exec: environment variables, to the array @env, and lines
  * for /etc/hosts, to @hosts.  Either may be NULL.  -1: a linked container does not run. */
 int links_tell(struct engine *en, struct container *c, const json_t *host, json_t *env, struct buf *hosts,

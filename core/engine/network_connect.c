@@ -105,10 +105,10 @@ static int connect_op(struct engine *en, struct container *c, struct network *n,
 	return 0;
 }
 
-/* The settings to keep: what may be asked for.  A MAC address may only at creation, as in Docker. */
+/* The settings to keep: what may be asked for. */
 static json_t *settings_of(const json_t *request)
 {
-	static const char *const not_asked[] = {"MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress",
+	static const char *const not_asked[] = {"NetworkID", "EndpointID", "Gateway", "IPAddress",
 		"IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "DNSNames"};
 	json_t *s = json_obj(request, "EndpointConfig") ? json_copy(json_obj(request, "EndpointConfig")) : json_object();
 

@@ -38,13 +38,6 @@ const char *endpoint_mac(const struct endpoint *ep, char out[ENDPOINT_MAC_TEXT])
 
 /* --- endpoint settings ------------------------------------------------------------------------ */
 
-static bool is_mac(const char *text)
-{
-	uint8_t mac[6];
-
-	return !endpoint_parse_mac(text, mac);
-}
-
 /* Can an endpoint of @n have this address? */
 static void check_in_subnet(const struct network *n, int f, const char *text, json_t *bad)
 {
@@ -93,9 +86,13 @@ int endpoint_check(const struct network *n, const char *network, const json_t *s
 	cleanup_json json_t *bad = json_array();
 	cleanup_buf struct buf text = BUF_INIT;
 	bool predefined = network_is_predefined(network);
+	const char *mac = json_str(settings, "MacAddress", "");
+	uint8_t parsed[6];
 	const json_t *v;
 	size_t i;
 
+	if (*mac && endpoint_parse_mac(mac, parsed))
+		return err_kind(e, ERR_INVALID, "invalid MAC address %s", mac);
 	if (predefined && (*v4 || *v6))
 		json_append_str(bad, "user specified IP address is supported on user defined networks only");
 	if (predefined && json_array_size(json_arr(settings, "Aliases")))
@@ -123,14 +120,9 @@ int network_check_endpoints(struct engine *en, const json_t *endpoints, struct e
 	json_t *ep;
 
 	json_object_foreach((json_t *)(uintptr_t)endpoints, name, ep) {
-		const char *mac = json_str(ep, "MacAddress", "");
 		struct network *n = network_get(en, name, NULL); /* it may come to be later */
-		int rc;
+		int rc = endpoint_check(n, name, ep, e);
 
-		if (*mac && !is_mac(mac))
-			rc = err_kind(e, ERR_INVALID, "invalid MAC address %s", mac);
-		else
-			rc = endpoint_check(n, name, ep, e);
 		network_put(n);
 		if (rc)
 			return err_wrap(e, "invalid config for network %s", name);
@@ -199,6 +191,8 @@ static json_t *endpoint_shown(const struct container *c, const char *network, co
 		json_set_str(s, "MacAddress", endpoint_mac(ep, mac));
 		add_address(s, ep, V4);
 		add_address(s, ep, V6);
+	} else if (*json_str(s, "NetworkID", "")) {
+		json_set_str(s, "MacAddress", ""); /* it has one while it runs */
 	}
 	return s;
 }
@@ -242,8 +236,7 @@ json_t *network_settings(struct engine *en, const struct container *c, const cha
 	cleanup_free char *key = !up ? xstrdup("") : host ? xasprintf("/proc/%d/ns/net", (int)c->pid) :
 		xasprintf("%s/%s/netns", en->config.exec_root, c->id);
 	cleanup_json json_t *old = json_object(); /* the members of the default bridge's endpoint */
-	char mac[ENDPOINT_MAC_TEXT];
-	json_t *j = json_object();
+	json_t *networks, *j = json_object();
 
 	if (bridge) {
 		add_address(old, bridge, V4);
@@ -265,8 +258,8 @@ json_t *network_settings(struct engine *en, const struct container *c, const cha
 	json_set_str(j, "IPAddress", json_str(old, "IPAddress", ""));
 	json_set_int(j, "IPPrefixLen", json_int(old, "IPPrefixLen", 0));
 	json_set_str(j, "IPv6Gateway", json_str(old, "IPv6Gateway", ""));
-	json_set_str(j, "MacAddress", bridge ? endpoint_mac(bridge, mac) :
-		json_str(json_object_get(c->networks, "bridge"), "MacAddress", ""));
-	json_set_new(j, "Networks", endpoints(c, name));
+	networks = endpoints(c, name);
+	json_set_str(j, "MacAddress", json_str(json_obj(networks, "bridge"), "MacAddress", ""));
+	json_set_new(j, "Networks", networks);
 	return j;
 }

@@ -47,11 +47,7 @@ static int apply(struct engine *en, struct container *c, json_t *host, const jso
 			json_object_set(next, limits[i], v);
 	if (*json_str(json_obj(change, "RestartPolicy"), "Name", ""))
 		json_object_set(next, "RestartPolicy", json_obj(change, "RestartPolicy"));
-	pthread_mutex_lock(&c->lock);
-	json_decref(c->host);
-	c->host = next;
-	pthread_mutex_unlock(&c->lock);
-	return container_save_config(en, c, 0, e);
+	return container_set_host(en, c, next, e);
 }
 
 /* One that is not there any more has no limits. */

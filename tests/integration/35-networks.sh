@@ -114,11 +114,23 @@ check_has "--link to a name" "Address: $(address ant one)" docker run --rm --net
 check "--link to nobody, as there it is a name only" docker run --rm --network one --link nobody:x bb true
 check_has "on the default bridge it is more" "could not get container for nobody" docker run --rm --link nobody:x bb true
 check_has "and must be there" "not attached to default bridge network" docker run --rm --link ant:x bb true
-docker run -d --name linkee bb sleep 1000 >/dev/null
-docker run -d --name linker --link linkee:other bb sleep 1000 >/dev/null
-check_out "rm --link takes the link away" "linker/other []" bash -c "$docker_cli -H unix://$xdg/docker.sock rm --link linker/other | xargs echo -n; $docker_cli -H unix://$xdg/docker.sock inspect -f ' {{.HostConfig.Links}}' linker"
-check_has "rm --link of one that is not there" "No such container: linker/other" docker rm --link linker/other
-docker rm -f linker linkee >/dev/null
+docker run -d --name linked bb sleep 1000 >/dev/null
+docker run -d --name links --link linked:other bb sleep 1000 >/dev/null
+check_has "there a link is a line of hosts" "	other " docker exec links cat /etc/hosts
+check_has "a link's name is no container's" "No such container: links/nosuch" docker rm --link links/nosuch
+check_has "a container's name is no link's" "cannot remove the default link name" docker rm --link links
+check_out "rm --link" links/other docker rm --link links/other
+check_out "the line is gone" 0 bash -c 'grep -c "	other " <<<"$1"' - "$(docker exec links cat /etc/hosts)"
+check_out "and the link" "[]" docker inspect -f '{{.HostConfig.Links}}' links
+docker rm -f links >/dev/null
+connect_mac() { as_user curl -s --unix-socket "$xdg/docker.sock" -X POST -H 'Content-Type: application/json' -d "{\"Container\": \"linked\", \"EndpointConfig\": {\"MacAddress\": \"$1\"}}" http://d/networks/one/connect; }
+check_has "connect: a MAC address that is none" "invalid MAC address 02:00" connect_mac 02:00
+connect_mac 02:42:ac:11:00:98
+check_out "connect: that address" 02:42:ac:11:00:98 docker exec linked cat /sys/class/net/eth1/address
+docker rm -f linked >/dev/null
+docker create --name linked --network name=one,mac-address=02:42:ac:11:00:97 bb >/dev/null
+check_out "the address of its mode's network is the container's" "02:42:ac:11:00:97" docker inspect -f '{{.Config.MacAddress}}' linked
+docker rm linked >/dev/null
 docker network rm small alone >/dev/null
 
 # --- many at once ---------------------------------------------------------------------------------------------
