@@ -8,13 +8,14 @@ METRICs: out, in, out8, in8 (iperf3, 1 and 8 streams, Gb/s), udp (what arrives o
 (a second, one after the other, each with one byte echoed by port 7), request (us, median of one byte and back).
 A GOAL is METRIC:NETWORK:PEER:LIMIT, "x1.2" at least that many times the peer's, "+60" at most so much more.
 
-Each metric is taken ROUNDS (3) times for SECONDS_EACH (1), networks in turn so that what else the machine does meets
-all of them, and the best counts.  CPU is that of the whole machine, both ends included, and behind it that of PID,
+Each metric is taken ROUNDS (5) times for SECONDS_EACH (1), networks in turn so that what else the machine does meets
+all of them.  Shown is the median, below it the least and the most; a ratio (or difference) is the median of those that the
+rounds had, each within itself.  CPU is that of the whole machine, both ends included, and behind it that of PID,
 in seconds for each GB that arrived.  Behind the table each figure is a line for programs:
 name value unit peer peer_value ratio goal, words without blanks, "-" for what there is not."""
-import json, os, subprocess, sys, time
+import json, os, statistics, subprocess, sys, time
 
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = os.environ.get("SECONDS_EACH", "1")
 TICK = os.sysconf("SC_CLK_TCK")
 HERE = os.environ.get("RELAY_PY", os.path.join(os.path.dirname(os.path.abspath(__file__)), "relay.py"))
@@ -77,8 +78,8 @@ def other(metric, address, command):
     return float(run(command + ["python3", HERE, what, address, amount]).split()[0]), 0, 0
 
 
-best, cpu = {}, {}
-for _ in range(ROUNDS):
+rounds, cpus = {}, {}  # of (metric, name): {round: value}, {round: (machine, program)}
+for r in range(ROUNDS):
     for metric in metrics:
         for name, pid, address, port, command in networks:
             settle()
@@ -86,10 +87,16 @@ for _ in range(ROUNDS):
                 value = iperf(metric, pid, address, port, command) if metric in IPERF else other(metric, address, command)
             except (ValueError, IndexError, KeyError, OSError, ZeroDivisionError, subprocess.TimeoutExpired):
                 continue  # this network has not got what that takes
-            key = metric, name
-            better = key not in best or (value[0] < best[key] if metric == "request" else value[0] > best[key])
-            if better:
-                best[key], cpu[key] = value[0], value[1:]
+            rounds.setdefault((metric, name), {})[r] = value[0]
+            cpus.setdefault((metric, name), {})[r] = value[1:]
+
+
+def median(metric, name):
+    values = rounds.get((metric, name))
+    return statistics.median(values.values()) if values else None
+
+
+cpu = {key: tuple(map(statistics.median, zip(*values.values()))) for key, values in cpus.items()}
 
 
 def number(v):
@@ -98,23 +105,30 @@ def number(v):
 
 def verdict(metric, name, peer):
     """Ratio (or difference) to the peer's, and whether the goal is met."""
-    ours, theirs, goal = best.get((metric, name)), best.get((metric, peer)), goals.get((metric, name, peer))
-    if ours is None or not theirs:
+    ours, theirs, goal = rounds.get((metric, name), {}), rounds.get((metric, peer), {}), goals.get((metric, name, peer))
+    both = [(ours[r], theirs[r]) for r in ours if theirs.get(r)]
+    if not both:
         return "-", goal or "-", None
     if metric == "request":
-        return "%+.0f" % (ours - theirs), "<=%s" % goal if goal else "-", goal and ours - theirs <= float(goal)
-    return "%.2fx" % (ours / theirs), ">=%sx" % goal[1:] if goal else "-", goal and ours / theirs >= float(goal[1:])
+        more = statistics.median(a - b for a, b in both)
+        return "%+.0f" % more, "<=%s" % goal if goal else "-", goal and more <= float(goal)
+    ratio = statistics.median(a / b for a, b in both)
+    return "%.2fx" % ratio, ">=%sx" % goal[1:] if goal else "-", goal and ratio >= float(goal[1:])
 
 
 names = [n[0] for n in networks]
 print("%-12s %-5s" % ("", "") + "".join("%13s" % n for n in names))
 for metric in metrics:
-    row = "".join("%13s" % number(best.get((metric, n))) for n in names)
+    row = "".join("%13s" % number(median(metric, n)) for n in names)
     for (m, name, peer), _ in goals.items():
         if m == metric:
             ratio, goal, met = verdict(metric, name, peer)
             row += "   %s of %s, goal %s%s" % (ratio, peer, goal, "" if met is None else ", met" if met else ", MISSED")
     print("%-12s %-5s%s" % (metric, UNIT.get(metric, "Gb/s"), row))
+    if ROUNDS > 1:
+        spread = [rounds.get((metric, n), {}).values() for n in names]
+        print("%-12s %-5s" % ("  rounds", "") + "".join(
+            "%13s" % ("%s-%s" % (number(min(s)), number(max(s))) if s else "-") for s in spread))
     if metric in IPERF:
         print("%-12s %-5s" % ("  CPU", "s/GB") + "".join("%13s" % (
             "%.2f (%.2f)" % cpu[metric, n] if (metric, n) in cpu else "-") for n in names))
@@ -123,11 +137,11 @@ subject = os.environ.get("SUBJECT", names[0])
 print()
 for metric in metrics:
     for peer in names:
-        value = best.get((metric, subject))
+        value = median(metric, subject)
         if peer == subject or value is None:
             continue
         ratio, goal, _ = verdict(metric, subject, peer)
-        print(subject + "." + metric, number(value), UNIT.get(metric, "Gb/s"), peer, number(best.get((metric, peer))), ratio, goal)
+        print(subject + "." + metric, number(value), UNIT.get(metric, "Gb/s"), peer, number(median(metric, peer)), ratio, goal)
     for n in names:
         if (metric, n) in cpu and metric in IPERF:
             print("%s.%s.cpu" % (n, metric), "%.3f" % cpu[metric, n][0], "s/GB", "-", "-", "-", "-")
