@@ -263,8 +263,10 @@ void limits_warn_all(const struct cgroup_driver *d, json_t *warnings)
 	if (cpu && memory)
 		return;
 	soft = xasprintf("WARNING: Limits are soft: %s%s%s %s held by each container's monitor, which looks and acts in "
-			 "between; other limits have no effect", cpu ? "" : "--cpus", cpu || memory ? "" : " and ",
-		memory ? "" : "--memory", cpu || memory ? "is" : "are");
+			 "between%s; others without a cgroup controller have no effect", cpu ? "" : "--cpus",
+		cpu || memory ? "" : " and ", memory ? "" : "--memory", cpu || memory ? "is" : "are",
+		d->controllers & CONTROL_PIDS || !cage_possible() ? "" :
+			", --pids-limit by the kernel, --cpuset-cpus where processes start");
 	json_append_str(warnings, soft);
 	if (d->kind != CGROUP_NONE)
 		return;

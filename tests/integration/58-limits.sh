@@ -79,7 +79,8 @@ run docker run --rm --network none --cpus 0.2 bb sh -c "$turn"
 used=$(hundredths "$out")
 if [ "${used:-999}" -ge 1 ] && [ "${used:-999}" -le 90 ]; then ok "cpu: 0.2 of a CPU for 2 to 3 seconds"; else not_ok "cpu: 0.2 of a CPU for 2 to 3 seconds" "$used hundredths: $out"; fi
 check_has "cpu: the limit is said to be soft" "The CPU limit is soft" echo "$out"
-check_has "cpu: docker info says so" "Limits are soft" docker info
+check_has "cpu: docker info says so" "Limits are soft: --cpus and --memory are held by each container's monitor" docker info
+check_has "... and what is not" "--pids-limit by the kernel" docker info
 check_has "cpuset: it starts there" "Cpus_allowed_list:	0" docker run --rm --network none --cpuset-cpus 0 bb grep Cpus_allowed_list /proc/self/status
 check_has "cpuset: said to be soft" "--cpuset-cpus is soft" docker run --rm --network none --cpuset-cpus 0 bb true
 check_has "what is not held is named" "--cpu-shares is not held" docker run --rm --network none --cpu-shares 100 bb true
