@@ -22,6 +22,7 @@
 #include "net/splice.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -39,7 +40,6 @@ struct forward {
 	struct kit_port port;
 	struct peer target;
 	struct loop loop;
-	struct loop_job end;
 	struct splice_pool pool;
 	struct tcp *connections;
 	struct udp *flows; /* FLOWS_MAX of them; NULL for TCP */
@@ -229,11 +229,33 @@ static void forward_free(struct forward *f)
 	free(f);
 }
 
+struct removal {
+	struct loop_job job; /* first */
+	struct forward *forward;
+	sem_t closed;
+};
+
 static void forward_over(struct loop_job *job)
 {
-	struct forward *f = (struct forward *)((char *)job - offsetof(struct forward, end));
+	struct removal *r = (struct removal *)job;
+	struct forward *f = r->forward;
 
-	f->over = true;
+	f->over = true; /* its thread frees it */
+	loop_remove(&f->loop, &f->listener);
+	fd_close(&f->listener.fd);
+	sem_post(&r->closed);
+}
+
+/* Nobody reaches the port any more, and another may have it, when this returns. */
+static void forward_end(struct forward *f)
+{
+	struct removal r = {.job.fn = forward_over, .forward = f};
+
+	sem_init(&r.closed, 0, 0);
+	loop_call(&f->loop, &r.job);
+	while (sem_wait(&r.closed))
+		;
+	sem_destroy(&r.closed);
 }
 
 static void forward_main(void *arg)
@@ -364,8 +386,7 @@ int forward_remove(int id, struct err *e)
 			free(f);
 			return 0;
 		}
-		f->end.fn = forward_over;
-		loop_call(&f->loop, &f->end); /* the thread frees it */
+		forward_end(f);
 		return 0;
 	}
 	return err_kind(e, ERR_NOT_FOUND, "unknown id: %d", id);

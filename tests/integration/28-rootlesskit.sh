@@ -207,6 +207,12 @@ say("UDP: there and back", sys.stdin.readline().strip(), "HELLO")
 say("remove-ports", ctl("remove-ports", "1"), "1")
 say("a removed port is closed", outside(f"tcp {p1}"), "refused")
 say("remove-ports twice", ctl("remove-ports", "1"), "error: unknown id: 1")
+wrong = []
+for i in range(50):
+    answer = ask("POST", "/v1/ports", '{"proto":"tcp","parentIP":"127.0.0.1","parentPort":%s,"childPort":80}' % p1)
+    if not answer.startswith("201 ") or ask("DELETE", "/v1/ports/%d" % json.loads(answer[4:])["id"]) != "200 ":
+        wrong.append(answer)
+say("a removed port can be had again at once", wrong, [])
 END
 cat >"$TEST_TMP/bin/outside.py" <<'END'
 # Runs rootlesskit with inside.py, and is its client on the host's side.
