@@ -24,8 +24,8 @@ class Engine(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)  # waits for room in the backlog, which one with a time limit does not
         self.sock.settimeout(120)
-        self.sock.connect(path)
 
 
 def call(method, where, body=None):
@@ -246,8 +246,8 @@ def together(*functions):
 def attach(c):
     """Stay attached until the engine ends it."""
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(120)
     s.connect(path)
+    s.settimeout(120)
     s.sendall(b"POST /containers/%s/attach?stream=1&stdout=1&stdin=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\n"
               b"Upgrade: tcp\r\nContent-Length: 0\r\n\r\n" % c.encode())
     while s.recv(4096):

@@ -34,8 +34,9 @@ class Machine:
         listener.bind(f"{where}/channel")
         listener.listen(1)
         self.ask = socket.socket(socket.AF_UNIX)
-        self.ask.bind(f"{where}/ask")
+        self.ask.bind(f"{where}/ask.new")
         self.ask.listen(16)
+        os.rename(f"{where}/ask.new", f"{where}/ask")  # whoever sees it can connect
         end_with_parent()
         self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)
         threading.Thread(target=self.end, daemon=True).start()
