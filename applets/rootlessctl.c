@@ -192,7 +192,8 @@ static int info(bool json, char **args)
 	if (net) {
 		printf("- Network Driver: %s\n", json_str(net, "driver", ""));
 		print_slice("DNS", json_arr(net, "dns"));
-		printf("  - IP: %s\n", json_str(net, "childIP", ""));
+		if (*json_str(net, "childIP", ""))
+			printf("  - IP: %s\n", json_str(net, "childIP", ""));
 	}
 	if (port) {
 		printf("- Port Driver: %s\n", json_str(port, "driver", ""));

@@ -56,12 +56,11 @@ static json_t *info_json(const struct kit_api *api)
 	json_set_int(j, "childPID", api->child);
 	if (api->net) {
 		driver = json_object();
-		list = json_array();
 		json_set_str(driver, "driver", api->net);
 		if (*api->dns)
-			json_append_str(list, api->dns);
-		json_set_new(driver, "dns", list);
-		json_set_str(driver, "childIP", api->child_ip);
+			json_set_new(driver, "dns", json_pack("[s]", api->dns));
+		if (*api->child_ip)
+			json_set_str(driver, "childIP", api->child_ip);
 		json_set_new(j, "networkDriver", driver);
 	}
 	if (!strcmp(api->port_driver, "builtin")) {
