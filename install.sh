@@ -1,19 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# install.sh - put coracle into ~/bin, without root
+# install.sh - put coracle into ~/bin, without root; usage() says how.  "curl … | CORACLE_URL=… sh" works, too
 #
-#   sh install.sh [OPTION...] FILE		from a file: a download, a USB stick
-#   CORACLE_URL=https://… sh install.sh		download it from there ("curl … | CORACLE_URL=… sh" works, too)
-#   sh install.sh --uninstall			take away exactly what was put there
-#
-#   --no-setup	do not go on with "setuptool install"
-#   --all	link names of programs that the host has itself (newuidmap, nsenter, runc), too
-#
-# BIN_DIR is where to (default ~/bin).  FILE.sha256 beside the file, or below the URL, is checked: it must
-# be there for a download.  Run it again with a newer file to upgrade: files are replaced by rename, so
-# what runs goes on running; "systemctl --user restart docker" starts the new engine, containers stay.
+# FILE.sha256 beside the file, or below the URL, is checked: it must be there for a download.
+# Run it again with a newer file to upgrade: files are replaced by rename, so what runs goes on running; "systemctl
+# --user restart docker" starts the new engine, containers stay.
 set -eu
+
+usage() {
+	cat <<-'END'
+		usage: sh install.sh [OPTION...] FILE           from a file
+		       CORACLE_URL=https://... sh install.sh    from a download; URL.sha256 must be there, too
+		       sh install.sh --uninstall                take away exactly what was put there
+
+		Puts coracle and links to its commands into BIN_DIR (~/bin). A newer file upgrades; containers run on.
+
+		  --no-setup  do not go on with "setuptool install"
+		  --all       link names of programs that the host has itself (newuidmap, nsenter, runc), too
+	END
+}
 
 fail() {
 	echo "install.sh: $1" >&2
@@ -100,7 +106,8 @@ main() {
 		--uninstall) action=uninstall ;;
 		--no-setup) setup='' ;;
 		--all) all=-a ;;
-		-*) fail "unknown option $arg" ;;
+		-h | --help) usage && return ;;
+		-*) fail "unknown option $arg" "sh install.sh --help lists them" ;;
 		*) file=$arg ;;
 		esac
 	done

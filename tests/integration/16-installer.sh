@@ -17,6 +17,8 @@ for shell in "${shells[@]}"; do
 	command -v "${sh[0]}" >/dev/null || { skip "$shell" "not installed"; continue; }
 	installer() { as_user env -u DOCKER_HOST BIN_DIR="$bin" timeout 60 "${sh[@]}" "$TEST_TMP/bin/install.sh" "$@"; }
 
+	check_has "$shell: --help" "--uninstall" installer --help
+	check_has "$shell: an unknown option" "--help lists them" installer --frob
 	check_has "$shell: installs from a file, and prints the exports" "export PATH=$bin:" installer --no-setup "$TEST_TMP/bin/new"
 	check_has "$shell: the links work" "Docker version" as_user "$bin/docker" --version
 	for n in newuidmap newgidmap nsenter runc; do
