@@ -11,6 +11,13 @@ share=$TEST_TMP/root/usr/share
 pages=$(cd "$share/man" && find . -name '*.[18]' | sed 's|.*/||; s|\.[18]$||' | sort)
 check_out "a page for every command" "$(printf '%s\n' coracle $("$coracle" --list) | sort)" echo "$pages"
 
+# The README: what it links to, and the files it names, are there.
+anchors=$(sed -n 's/^## //p' "$top/README.md" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9\n-' | sort)
+check_out "the README's contents are its headings" "$anchors" sh -c "grep -o '](#[^)]*)' '$top/README.md' | sed 's/](#//; s/)//' | sort"
+gone=$(cd "$top" && { grep -o '](\([a-z]*/\)*[a-z.]*)' README.md | tr -d '()]'; grep -oE '`(tests|build|applets|core)/[a-z0-9/_.-]+(\.[a-z]+)`' README.md | tr -d '`'; } |
+	grep -v '^build/out/' | while read -r f; do [ -e "$f" ] || echo "$f"; done)
+check_out "... and the files it names are there" "" echo "$gone"
+
 options() { grep -oE '(^|[ ,])--?[a-zA-Z0-9][a-z0-9-]*' | tr -d ' ,' | sort -u; }
 for name in $("$coracle" --list); do
 	page=$(find "$share/man" -name "$name.[18]")
