@@ -41,7 +41,6 @@ struct reader {
 	struct log_file file; /* the one being read */
 	struct buf in, out;   /* bytes of an unfinished line; what is to be sent */
 	struct log_line line; /* the one at hand */
-	bool mid_line[2];     /* of stdout, stderr: the last entry had no newline */
 	bool past_until;
 };
 
@@ -98,15 +97,12 @@ static int send_line(struct reader *r, const struct log_line *l)
 		return 0;
 	if (r->framed)
 		buf_add(&r->out, (err ? "\2\0\0\0\0\0\0\0" : "\1\0\0\0\0\0\0\0"), 8);
-	/* A long line comes in several entries; only its start is marked. */
-	if (!r->mid_line[err]) {
-		if (r->o->timestamps)
-			buf_addf(&r->out, "%s ", clock_format_fixed(l->time, when));
-		if (r->o->details)
-			add_details(&r->out, l->attrs);
-	}
+	/* A long line comes in several entries, and each is marked, as Docker does it. */
+	if (r->o->timestamps)
+		buf_addf(&r->out, "%s ", clock_format_fixed(l->time, when));
+	if (r->o->details)
+		add_details(&r->out, l->attrs);
 	buf_add(&r->out, l->text.p, l->text.n);
-	r->mid_line[err] = l->text.n && l->text.p[l->text.n - 1] != '\n';
 	if (r->framed) {
 		len = r->out.n - start - 8;
 		head = (unsigned char *)r->out.p + start + 4;

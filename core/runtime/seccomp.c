@@ -31,6 +31,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#define INSIDE "unable to start container process: error during container init: " /* where runc finds it */
 #define RULES_MAX 4096 /* of a JSON profile */
 #define PROLOGUE_MAX 16 /* instructions */
 
@@ -73,6 +74,8 @@ static int parse_action(const char *name, int64_t errno_ret, uint32_t *action, s
 			return 0;
 		}
 	}
+	if (!strcmp(name, "SCMP_ACT_NOTIFY"))
+		return err_kind(e, ERR_NOT_SUPPORTED, INSIDE "seccomp listenerPath is not set");
 	return err_kind(e, ERR_NOT_SUPPORTED, "string %s is not a valid action for seccomp", name);
 }
 
@@ -123,12 +126,14 @@ static int parse_args(const json_t *list, struct rule *r, struct err *e)
 		int64_t index = json_int(v, "index", -1);
 
 		if (index < 0 || index > 5)
-			return err_kind(e, ERR_INVALID, "argument index %lld is out of range",
-				(long long)index);
+			return err_kind(e, ERR_NOT_SUPPORTED,
+				INSIDE "error creating seccomp syscall condition for syscall %.*s: syscalls only have up to 6 "
+				"arguments (%lld given)",
+				(int)strcspn(r->names ? r->names : "", " "), r->names ? r->names : "", (long long)index);
 		a->index = (unsigned int)index;
 		a->op = parse_op(json_str(v, "op", ""));
 		if (a->op < 0)
-			return err_kind(e, ERR_INVALID, "invalid argument: unknown operator \"%s\"",
+			return err_kind(e, ERR_NOT_SUPPORTED, "string %s is not a valid operator for seccomp",
 				json_str(v, "op", ""));
 		a->value = (uint64_t)json_int(v, "value", 0);
 		a->value_two = (uint64_t)json_int(v, "valueTwo", 0);
@@ -195,6 +200,20 @@ static char **profile_arches(const json_t *j)
 	return NULL;
 }
 
+/* Which ones there are; what they ask for is how libseccomp loads, and nothing here. */
+static int check_flags(const json_t *flags, struct err *e)
+{
+	static const char *const known[] = {"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
+		"SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL};
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)flags, i, v)
+		if (json_is_string(v) && !str_in(json_string_value(v), known))
+			return err_kind(e, ERR_NOT_SUPPORTED, "seccomp flag %s is not known to runc", json_string_value(v));
+	return 0;
+}
+
 static int profile_from_json(const json_t *j, struct profile *p, struct err *e)
 {
 	json_t *list = json_arr(j, "syscalls"), *v;
@@ -204,7 +223,8 @@ static int profile_from_json(const json_t *j, struct profile *p, struct err *e)
 	if (!json_is_object(j))
 		return err_kind(e, ERR_INVALID, "a seccomp profile is a JSON object");
 	if (parse_action(json_str(j, "defaultAction", ""), json_int(j, "defaultErrnoRet", EPERM),
-		    &p->default_action, e))
+		    &p->default_action, e) ||
+		check_flags(json_arr(j, "flags"), e))
 		return -1;
 	if (json_array_size(json_arr(j, "architectures")) && json_array_size(json_arr(j, "archMap")))
 		return err_kind(e, ERR_INVALID,

@@ -116,7 +116,19 @@ check_has "syslog: a line of stdout" " - one" grep '^<134>1 20.* sys [0-9]* sys 
 check_has "syslog: a line of stderr" " - two" grep '^<131>1 20.* sys [0-9]* sys - two$' "$TEST_TMP/syslog.out"
 check_out "syslog: docker logs reads what was sent there" "onetwo" bash -c "$docker_cli -H unix://$xdg/docker.sock logs sys 2>&1 | sort | tr -d '\n'"
 check_has "cache-disabled: nothing to read" "configured logging driver does not support reading" bash -c "id=\$($docker_cli -H unix://$xdg/docker.sock create --log-driver syslog --log-opt syslog-address=udp://127.0.0.1:9 --log-opt cache-disabled=true bb true) && $docker_cli -H unix://$xdg/docker.sock start \$id >/dev/null && $docker_cli -H unix://$xdg/docker.sock logs \$id"
-docker rm -f attrs rotated follow sys >/dev/null
+docker run --name pieces --network none bb sh -c 'head -c 40000 /dev/zero | tr "\0" a; echo' >/dev/null
+check_out "logs -t: each piece of a long line has its time" "40063" bash -c "$docker_cli -H unix://$xdg/docker.sock logs -t pieces | awk '{print length(\$0) - length(\$1)}'"
+docker rm -f attrs rotated follow sys pieces >/dev/null
+profile() { # JSON: what a start with it says
+	printf '%s' "$1" >"$TEST_TMP/profile.json"
+	docker run --rm --network none --security-opt "seccomp=$TEST_TMP/profile.json" bb true
+}
+rule='{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]}]}'
+check "seccomp: a rule with an argument" profile "$rule"
+check_has "seccomp: no such argument" "runc create failed: unable to start container process: error during container init: error creating seccomp syscall condition for syscall mkdir: syscalls only have up to 6 arguments (9 given)" profile "${rule/\"index\":0/\"index\":9}"
+check_has "seccomp: no such comparison" "runc create failed: string SCMP_CMP_FROB is not a valid operator for seccomp" profile "${rule/CMP_EQ/CMP_FROB}"
+check_has "seccomp: no such flag" "runc create failed: seccomp flag FROB is not known to runc" profile '{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_LOG","FROB"]}'
+check_has "seccomp: nobody to notify" "error during container init: seccomp listenerPath is not set" profile "${rule/ACT_ERRNO/ACT_NOTIFY}"
 
 # The same over the network, and the journal: whoever listens prints what came, an end of line behind each.
 cat >"$TEST_TMP/listen.py" <<'PY'
