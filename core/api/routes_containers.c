@@ -491,17 +491,13 @@ static void unpause(struct http *h)
 
 static void update(struct http *h)
 {
-	struct container *c = named(h);
 	cleanup_json json_t *body = NULL;
 	struct err e;
 
-	if (!c)
-		return;
 	if (http_body_json(h, true, &body, &e))
 		http_fail(h, &e);
 	else
-		answer(h, 200, container_update(http_engine(h), c, body, &e), &e);
-	container_put(c);
+		answer(h, 200, container_update(http_engine(h), http_var(h, 0), body, &e), &e);
 }
 
 const struct route routes_containers[] = {

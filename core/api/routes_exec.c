@@ -87,11 +87,10 @@ static int start_options(struct http *h, json_t **options, struct err *e)
 static void start(struct http *h)
 {
 	cleanup_json json_t *options = NULL;
-	struct exec *x;
+	struct exec *x = NULL;
 	struct err e;
 
-	x = exec_get(http_engine(h), http_var(h, 0), &e);
-	if (!x || start_options(h, &options, &e))
+	if (start_options(h, &options, &e) || !(x = exec_get(http_engine(h), http_var(h, 0), &e)))
 		http_fail(h, &e);
 	else if (json_bool(options, "Detach", false))
 		start_detached(h, x, options);

@@ -237,7 +237,7 @@ int container_remove(struct engine *en, struct container *c, const char *ref, bo
 /* Remove it in a thread of its own: --rm. */
 void container_auto_remove(struct engine *en, struct container *c);
 /* POST /containers/x/update: the answer's object. */
-json_t *container_update(struct engine *en, struct container *c, const json_t *body, struct err *e);
+json_t *container_update(struct engine *en, const char *ref, const json_t *body, struct err *e);
 /* Until no removal is deleting any more, or @until (CLOCK_REALTIME). */
 void removals_wait(const struct timespec *until);
 json_t *containers_prune(struct engine *en, const json_t *filters, struct err *e);

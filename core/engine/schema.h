@@ -41,6 +41,7 @@ struct field {
 	enum type type;
 	int flags;
 	const struct field *sub; /* ends in an entry with a NULL name */
+	const char *go;	/* Go's name of the type, where it has one of its own; for messages */
 };
 
 extern const struct field schema_config[], schema_host[], schema_networking[], schema_endpoint[],

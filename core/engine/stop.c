@@ -169,8 +169,9 @@ int container_restart(struct engine *en, struct container *c, const char *ref,
 
 /* --- kill ------------------------------------------------------------------------------------- */
 
-static bool all_digits(const char *s)
+static bool is_number(const char *s)
 {
+	s += *s == '-';
 	return *s && strspn(s, "0123456789") == strlen(s);
 }
 
@@ -179,7 +180,7 @@ static int parse_kill(const char *signal, int *signo, struct err *e)
 	*signo = signal && *signal ? signal_number(signal) : SIGKILL;
 	if (*signo > 0)
 		return 0;
-	if (all_digits(signal))
+	if (is_number(signal) && strspn(signal, "0") < strlen(signal))
 		return err_kind(e, ERR_INVALID, "the linux daemon does not support signal %s", signal);
 	return err_kind(e, ERR_INVALID, "invalid signal: %s", signal);
 }
@@ -213,10 +214,10 @@ static int kill_container(struct engine *en, struct container *c, int signo, str
 
 int container_kill(struct engine *en, const char *ref, const char *signal, struct err *e)
 {
-	struct container *c = container_get(en, ref, e);
+	struct container *c = NULL;
 	int signo, rc = -1;
 
-	if (c && !parse_kill(signal, &signo, e))
+	if (!parse_kill(signal, &signo, e) && (c = container_get(en, ref, e)))
 		rc = kill_container(en, c, signo, e);
 	container_put(c);
 	return rc ? err_wrap(e, "cannot kill container: %s", ref) : 0;

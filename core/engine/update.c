@@ -16,14 +16,10 @@ static const char *const limits[] = {"CpuShares", "Memory", "NanoCpus", "CgroupP
 	"CpuRealtimePeriod", "CpuRealtimeRuntime", "CpusetCpus", "CpusetMems", "MemoryReservation", "MemorySwap",
 	"MemorySwappiness", "OomKillDisable", "PidsLimit", "BlkioWeight", "Ulimits", "Devices", "DeviceCgroupRules", NULL};
 
-static int check(struct engine *en, struct container *c, const json_t *host, const json_t *change, json_t *warnings,
-	struct err *e)
+static int check(struct container *c, const json_t *host, const json_t *change, struct err *e)
 {
-	const json_t *policy = json_obj(change, "RestartPolicy");
-	const char *name = json_str(policy, "Name", "");
+	const char *name = json_str(json_obj(change, "RestartPolicy"), "Name", "");
 
-	if (validate_resources(&en->cgroups, change, warnings, e) || validate_restart_policy(policy, e))
-		return -1;
 	if (*name && strcmp(name, "no") && json_bool(host, "AutoRemove", false))
 		return err_kind(e, ERR_CONFLICT,
 			"Cannot update container %s: Restart policy cannot be updated because AutoRemove is enabled for "
@@ -65,26 +61,35 @@ static int tell_monitor(struct engine *en, struct container *c, const json_t *ch
 	return 0;
 }
 
-json_t *container_update(struct engine *en, struct container *c, const json_t *body, struct err *e)
+static int update(struct engine *en, struct container *c, const json_t *change, json_t *warnings, struct err *e)
 {
-	cleanup_json json_t *change = schema_pack(schema_host, body, "container.UpdateConfig", e), *host = NULL;
+	cleanup_json json_t *host = NULL;
+	int rc;
+
+	container_begin(c);
+	host = container_host(c);
+	rc = check(c, host, change, e) || apply(en, c, host, change, e) || tell_monitor(en, c, change, warnings, e);
+	container_end(c);
+	if (!rc)
+		container_event(en, c, "update", NULL);
+	return rc ? -1 : 0;
+}
+
+json_t *container_update(struct engine *en, const char *ref, const json_t *body, struct err *e)
+{
+	cleanup_json json_t *change = schema_pack(schema_host, body, "container.UpdateConfig", e);
+	struct container *c = NULL;
 	json_t *warnings = json_array();
 	int rc = -1;
 
-	if (change) {
-		container_begin(c);
-		host = container_host(c);
-		rc = check(en, c, host, change, warnings, e) || apply(en, c, host, change, e) || tell_monitor(en, c, change, warnings, e) ? -1 : 0;
-		container_end(c);
-	}
-	if (rc) {
-		json_decref(warnings);
-		return NULL;
-	}
-	container_event(en, c, "update", NULL);
-	if (!json_array_size(warnings)) {
+	/* What is wrong in itself is said first, as Docker does, whether there is such a container or not. */
+	if (change && !validate_resources(&en->cgroups, change, warnings, e) &&
+		!validate_restart_policy(json_obj(change, "RestartPolicy"), e) && (c = container_get(en, ref, e)))
+		rc = update(en, c, change, warnings, e);
+	container_put(c);
+	if (rc || !json_array_size(warnings)) {
 		json_decref(warnings);
 		warnings = json_null();
 	}
-	return json_pack("{s:o}", "Warnings", warnings);
+	return rc ? NULL : json_pack("{s:o}", "Warnings", warnings);
 }

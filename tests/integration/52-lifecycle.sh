@@ -232,6 +232,9 @@ else
 	check_out "journald: whose they are" "2 2" bash -c "echo \$(grep -ac ^CONTAINER_NAME=journaled$ $heard) \$(grep -ac ^CONTAINER_TAG=jj$ $heard)"
 fi
 
+check_has "kill: a signal that is none goes before a container that is none" "cannot kill container: nobody: invalid signal: FROB" docker kill -s FROB nobody
+check_has "update: so does a limit" "Minimum memory limit allowed is 6MB" docker update --memory 1 nobody
+
 # --- stats, events ------------------------------------------------------------------------------------------
 docker run -d --name busy --network none bb sh -c 'sleep 1000 & while :; do :; done' >/dev/null
 check_out "stats: processes" "busy 2" docker stats --no-stream --format '{{.Name}} {{.PIDs}}' busy

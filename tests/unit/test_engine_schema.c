@@ -83,11 +83,21 @@ TEST(wrong_types_are_refused_by_path)
 	CHECK_STR(packed(schema_config, "{\"Image\":5}"),
 		"invalid JSON: json: cannot unmarshal number into Go struct field .Image of type string");
 	CHECK_STR(packed(schema_config, "{\"Cmd\":[1]}"),
-		"invalid JSON: json: cannot unmarshal number into Go struct field .Cmd of type string");
+		"invalid JSON: json: cannot unmarshal array into Go value of type string");
+	CHECK_STR(packed(schema_config, "{\"Env\":[\"a\",1]}"),
+		"invalid JSON: json: cannot unmarshal number into .Env.1 of type string");
+	CHECK_STR(packed(schema_host, "{\"PortBindings\":{\"80/tcp\":[{\"HostIp\":5}]}}"),
+		"invalid JSON: json: cannot unmarshal number into Go struct field .PortBindings.80~1tcp.0.HostIp of type string");
+	CHECK_STR(packed(schema_host, "{\"RestartPolicy\":{\"Name\":5}}"),
+		"invalid JSON: json: cannot unmarshal number into Go struct field .RestartPolicy.Name of type container.RestartPolicyMode");
+	CHECK_STR(packed(schema_host, "{\"Memory\":1.5}"),
+		"invalid JSON: json: cannot unmarshal number 1.5 into Go struct field .Memory of type int64");
+	CHECK_STR(packed(schema_host, "{\"PidMode\":1.5}"),
+		"invalid JSON: json: cannot unmarshal number into Go struct field .PidMode of type container.PidMode");
 	CHECK_STR(packed(schema_config, "{\"Labels\":{\"a\":[]}}"),
 		"invalid JSON: json: cannot unmarshal array into Go struct field .Labels.a of type string");
 	CHECK_STR(packed(schema_host, "{\"Mounts\":[5]}"),
-		"invalid JSON: json: cannot unmarshal number into Go struct field .Mounts of type struct");
+		"invalid JSON: json: cannot unmarshal number into .Mounts.0 of type mount.Mount");
 	CHECK_STR(packed(schema_host, "{\"ConsoleSize\":[-1,5]}"),
 		"invalid JSON: json: cannot unmarshal number -1 into .ConsoleSize.0 of type uint");
 	CHECK_STR(packed(schema_host, "{\"ConsoleSize\":[5,-2]}"),
