@@ -27,7 +27,7 @@
 #include <sys/syscall.h>
 #include <termios.h>
 
-#define WAIT_MS 20000 /* for anything at all: a hang is a failure */
+#define WAIT_MS 60000 /* for anything at all: a hang is a failure */
 
 /* --- inside: /probe VERB ARGS... -------------------------------------------------------------- */
 

@@ -132,10 +132,10 @@ static bool readable(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* Run the server until @fd has something, at most ten seconds. */
+/* Run the server until @fd has something, at most a minute. */
 static bool await(int fd)
 {
-	int64_t until = clock_mono_ns() + 10 * NS_PER_S;
+	int64_t until = clock_mono_ns() + 60 * NS_PER_S;
 
 	while (!readable(fd) && clock_mono_ns() < until)
 		loop_once(&server.loop, 20);

@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 struct space {
 	int netns;

@@ -72,7 +72,7 @@ static bool wait_end(int pidfd)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
-	return poll(&p, 1, 20000) == 1;
+	return poll(&p, 1, 60000) == 1;
 }
 
 TEST(inside_is_another_namespace)

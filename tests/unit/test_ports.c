@@ -74,7 +74,7 @@ static int client(int type)
 static short await(int fd, short events)
 {
 	struct pollfd p = {fd, events, 0};
-	int64_t until = clock_mono_ns() + 10 * NS_PER_S;
+	int64_t until = clock_mono_ns() + 60 * NS_PER_S;
 
 	while (poll(&p, 1, 0) != 1 && clock_mono_ns() < until)
 		loop_once(&ports.loop, 5);

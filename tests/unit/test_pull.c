@@ -220,7 +220,7 @@ static int on_progress(void *arg, const char *json, size_t n)
 
 static json_t *pull(struct fixture *f, const char *name, const char *more)
 {
-	cleanup_free char *text = xasprintf("{\"op\":\"pull\",\"ref\":\"%s/%s\"%s,\"config\":{\"stall_timeout_ms\":2000,"
+	cleanup_free char *text = xasprintf("{\"op\":\"pull\",\"ref\":\"%s/%s\"%s,\"config\":{\"stall_timeout_ms\":30000,"
 		"\"retry_delay_ms\":1,\"max-download-attempts\":2}}", f->server.address, name, more);
 	json_t *request = json_parse(text, strlen(text), &f->e);
 	struct worker_job job = {.request = request, .store = &f->store, .input = -1, .cancel = -1, .progress = on_progress,

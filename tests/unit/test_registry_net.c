@@ -47,9 +47,13 @@ static struct registry *open_registry(const char *host, const char *config, cons
 	return r;
 }
 
+static int patience_ms = 30000; /* less where a server is to stall */
+
 static struct registry *open_plain(const struct server *s)
 {
-	return open_registry(s->address, "{\"stall_timeout_ms\": 300, \"max-download-attempts\": 3}", NULL);
+	cleanup_free char *config = xasprintf("{\"stall_timeout_ms\": %d, \"max-download-attempts\": 3}", patience_ms);
+
+	return open_registry(s->address, config, NULL);
 }
 
 struct fetched {
@@ -165,8 +169,11 @@ TEST(blob_resumes)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct fetched f;
+
+		patience_ms = ends[i] == STALL ? 2000 : 30000;
 		/* A reset may overtake the last bytes: how many arrived is for the client to say. */
-		struct fetched f = FETCH({blob_path, range(1000, BLOB_SIZE), KEEP, 0, "Range: bytes=1000-\r\n"},
+		f = FETCH({blob_path, range(1000, BLOB_SIZE), KEEP, 0, "Range: bytes=1000-\r\n"},
 			{blob_path, whole(), KEEP, 0, "Range: "}, {blob_path, cut(1000), ends[i], 1, NULL},
 			{blob_path, whole(), KEEP, 0, NULL});
 
@@ -177,6 +184,7 @@ TEST(blob_resumes)
 			CHECK_INT(server_count(&server_, "Range: bytes=1000-\r\n"), 1);
 		server_stop(&server_);
 	}
+	patience_ms = 30000;
 }
 
 TEST(blob_resumes_without_ranges)
@@ -198,7 +206,9 @@ TEST(blob_attempts_are_bounded)
 	CHECK_INT(server_count(&server_, blob_path), 3);
 	CHECK(strstr(f.e.msg, "127.0.0.1"));
 	server_stop(&server_);
+	patience_ms = 300;
 	f = FETCH({blob_path, NULL, STALL, 0, NULL});
+	patience_ms = 30000;
 	WRONG(f, "i/o timeout: not a byte for 0.3 seconds");
 	server_stop(&server_);
 }
@@ -505,12 +515,12 @@ TEST(cancelling)
 	struct fetched f;
 
 	server_start(&s, steps, 2, NULL);
-	c.r = open_registry(s.address, "{\"stall_timeout_ms\": 30000}", NULL);
+	c.r = open_registry(s.address, "{\"stall_timeout_ms\": 90000}", NULL);
 	c.s = &s;
 	NEED(!pthread_create(&t, NULL, cancel_when_asked, &c));
 	f = fetch(c.r, BLOB_SIZE);
 	CHECK_INT(f.rc, -1);
-	CHECK(clock_mono_ns() - start < 20 * NS_PER_S);
+	CHECK(clock_mono_ns() - start < 60 * NS_PER_S);
 	pthread_join(t, NULL);
 	registry_close(c.r);
 	server_stop(&s);
