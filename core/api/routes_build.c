@@ -141,6 +141,27 @@ static int check_version(struct http *h, struct err *e)
 		"a container (docker buildx create --use --driver docker-container)");
 }
 
+/* Is the context to be fetched?  "client-session" means that BuildKit's client has it. */
+static bool is_remote(const char *remote)
+{
+	return remote && *remote && strcmp(remote, "client-session");
+}
+
+/* As the real engine tells them: by scheme, or an HTTP path that ends in ".git", a fragment behind it or not. */
+static bool is_git(const char *remote)
+{
+	static const char *const starts[] = {"git://", "git@", "github.com/"};
+	size_t n;
+
+	if (!is_remote(remote))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
+		if (!strncmp(remote, starts[i], strlen(starts[i])))
+			return true;
+	n = strcspn(remote, "#");
+	return !strncmp(remote, "http", 4) && n > 4 && !strncmp(remote + n - 4, ".git", 4);
+}
+
 static int check_others(struct http *h, struct err *e)
 {
 	struct platform p;
@@ -152,9 +173,11 @@ static int check_others(struct http *h, struct err *e)
 		return err_kind(e, ERR_INVALID, "squash is only supported with experimental mode");
 	if (http_query(h, "securityopt") && *http_query(h, "securityopt"))
 		return err_kind(e, ERR_INVALID, "The daemon on this platform does not support setting security options on build");
-	if (remote && *remote && strcmp(remote, "client-session"))
-		return err_set(e, 0, "error downloading remote context %s: this engine fetches no build contexts; send it as an "
-			"archive", remote);
+	if (is_git(remote))
+		return err_set(e, 0, "error downloading remote context %s: this engine does not run git: give the client a clone of it, "
+			"or the address of an archive", remote);
+	if (is_remote(remote) && strncmp(remote, "http://", 7) && strncmp(remote, "https://", 8))
+		return err_set(e, 0, "remoteURL (%s) could not be recognized as URL", remote);
 	return 0;
 }
 
@@ -172,8 +195,11 @@ static json_t *registry_auths(struct http *h)
 static void run_build(struct http *h, struct build_options *o, struct err *e)
 {
 	const struct image_client client = {http_progress, NULL, h, http_fd(h)};
-	int context = take_context(h, e);
+	const char *remote = http_query(h, "remote");
+	int context = is_remote(remote) ? context_fetch(http_engine(h), remote, &client, e) : take_context(h, e);
 
+	if (context < 0 && is_remote(remote))
+		err_wrap(e, "error downloading remote context %s", remote);
 	if (context < 0 || engine_build(http_engine(h), context, o, &client, e))
 		http_fail(h, e);
 	fd_close(&context);

@@ -87,12 +87,19 @@ static int ask_only(struct engine *en, json_t *request_steal, int context, int d
 	return answer ? 0 : -1;
 }
 
+static int unnamed_file(struct engine *en, struct err *e)
+{
+	int file = openat(en->datafd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return file < 0 ? err_set(e, errno, "making a file for the build context") : file;
+}
+
 int context_take(struct engine *en, int in, struct err *e)
 {
-	cleanup_close int file = openat(en->datafd, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	cleanup_close int file = unnamed_file(en, e);
 
 	if (file < 0)
-		return err_set(e, errno, "making a file for the build context");
+		return -1;
 	if (ask_only(en, json_pack("{s:s}", "op", "take"), in, file, e))
 		return -1;
 	return fd_steal(&file);
@@ -134,4 +141,22 @@ int context_pack(struct engine *en, int context, const json_t *hidden, const cha
 int context_content(struct engine *en, int context, const char *path, int out, struct err *e)
 {
 	return ask_only(en, json_pack("{s:s, s:o}", "op", "content", "path", json_text(path)), context, out, e);
+}
+
+int context_fetch(struct engine *en, const char *url, const struct image_client *client, struct err *e)
+{
+	cleanup_json json_t *patterns = json_pack("[s]", FETCH_MEMBER), *matches = NULL;
+	cleanup_close int file = unnamed_file(en, e), fetched = -1;
+	cleanup_free char *name = NULL;
+
+	if (file < 0 || (fetched = engine_fetch(en, url, client, &name, e)) < 0 ||
+		!(matches = context_match(en, fetched, NULL, patterns, true, e)))
+		return -1;
+	if (!json_bool(json_array_get(matches, 0), "archive", false))
+		return context_pack(en, fetched, NULL, FETCH_MEMBER, "Dockerfile", file, e) ? -1 : fd_steal(&file);
+	if (context_content(en, fetched, FETCH_MEMBER, file, e))
+		return -1;
+	if (lseek(file, 0, SEEK_SET) < 0)
+		return err_set(e, errno, "going back to the beginning of what was fetched");
+	return context_take(en, file, e);
 }

@@ -11,9 +11,12 @@
 #define ENGINE_CONTEXT_H
 
 #include "engine/archive.h"
+#include "engine/images.h"
 
 /* Take in an archive, compressed or not, from @in (a pipe, to its end). A descriptor, or -1 with @e. */
 int context_take(struct engine *en, int in, struct err *e);
+/* Fetch one from a URL: an archive, or else a Dockerfile alone. @client is told how far it is. */
+int context_fetch(struct engine *en, const char *url, const struct image_client *client, struct err *e);
 /* The text of a file; ERR_NOT_FOUND if there is none. */
 int context_file(struct engine *en, int context, const char *path, struct buf *text, struct err *e);
 

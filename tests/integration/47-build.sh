@@ -174,6 +174,18 @@ check_has "what the server does not have" "ADD failed: failed to GET $url/gone w
 dockerfile "FROM busybox
 ADD http://127.0.0.1:1/x /x"
 check_has "nobody there: which address" "127.0.0.1:1" build "$ctx"
+
+# --- a context that the engine fetches ---------------------------------------------------------------------
+remote() { as_user curl -s --unix-socket "$xdg/docker.sock" -X POST "http://d/build?remote=$1"; }
+printf 'FROM busybox\nCOPY page.txt /\nRUN cat /page.txt\n' >"$TEST_TMP/web/Dockerfile"
+tar -C "$TEST_TMP/web" -czf "$TEST_TMP/web/context.tar.gz" Dockerfile page.txt
+check_has "an archive is the context" "from the web" remote "$url/context.tar.gz"
+check_has "a Dockerfile is one alone" "COPY failed: file not found in build context" remote "$url/Dockerfile"
+printf 'FROM busybox\nRUN echo it was alone\n' >"$TEST_TMP/web/alone"
+check_has "whatever its name is" "it was alone" remote "$url/alone"
+check_has "what cannot be fetched" "error downloading remote context http://127.0.0.1:1/x:" remote http://127.0.0.1:1/x
+check_has "what is no URL" "remoteURL (nothing) could not be recognized as URL" remote nothing
+check_has "what git would have to fetch" "this engine does not run git" remote "$url/x.git%23branch"
 check_out "nothing stays of what was fetched" "" as_user find "$test_home/.local/share/docker/tmp" -type f
 kill "$web_pid"
 
