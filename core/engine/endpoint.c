@@ -5,6 +5,7 @@
 #include "engine/container.h"
 #include "engine/network_table.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -194,7 +195,9 @@ static int tie(struct engine *en, struct endpoint *ep, const json_t *settings, c
 	for (int f = 0; f < FAMILIES; f++)
 		v.addr[f] = (struct subnet){ep->addr[f], n->family[f].subnet.len};
 	if (attach(en, ep, space, &v, e)) {
-		err_wrap(e, "failed to add interface %s to sandbox as %s", ep->port, ep->ifname);
+		if (e->code == EEXIST) /* the name inside is taken; Docker's words, who renames afterwards */
+			err_set(e, 0, "error renaming interface \"%s\" to \"%s\": file exists", ep->port, ep->ifname);
+		err_wrap(e, "failed to add interface %s to sandbox", ep->port);
 		*ep->port = 0; /* it is undone, or another's */
 		return -1;
 	}

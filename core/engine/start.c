@@ -359,8 +359,7 @@ static void note_failure(struct engine *en, struct container *c, int exit_code, 
 	c->error = xstrdup(e->msg);
 	c->exit_code = exit_code;
 	c->status = c->started_at ? ST_EXITED : ST_CREATED;
-	container_count_end(c);
-	c->ending = false;
+	c->ending = false; /* no end is counted: who waits for the next one goes on waiting */
 	container_notify(c);
 	pthread_mutex_unlock(&c->lock);
 	container_save_state(en, c);

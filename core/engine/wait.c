@@ -35,7 +35,7 @@ static json_t *answer(const struct container *c, const struct wait_state *s, enu
 	if (!is_time(c, s, what))
 		return NULL;
 	j = json_pack("{s:i}", "StatusCode", c->exits != s->exits ? c->last_exit_code : c->exit_code);
-	if (c->error && what != WAIT_REMOVED)
+	if (c->error && what != WAIT_REMOVED && !c->removed)
 		json_set_new(j, "Error", json_pack("{s:s}", "Message", c->error));
 	return j;
 }

@@ -219,6 +219,7 @@ static void put_peer(struct nl_batch *b, const struct link_veth *v)
 	nl_put_str(b, IFLA_IFNAME, v->name);
 	nl_put(b, IFLA_ADDRESS, v->mac, sizeof(v->mac));
 	nl_put_u32(b, IFLA_MTU, v->mtu);
+	nl_put_u32(b, IFLA_TXQLEN, 0); /* as Docker's */
 	nl_put_u32(b, IFLA_NET_NS_FD, (uint32_t)v->netns);
 	nl_nest_end(b, peer);
 	nl_nest_end(b, data);

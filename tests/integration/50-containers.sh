@@ -104,6 +104,13 @@ kill -0 "$removed" && ok "wait for removal goes on" || not_ok "wait for removal 
 docker rm w1 >/dev/null
 wait "$removed"
 check_out "wait for removal" '{"StatusCode":5}' cat "$TEST_TMP/removed"
+docker create --name w2 bb nosuchprogram >/dev/null
+api -N -D "$TEST_TMP/w2.head" -X POST 'http://d/containers/w2/wait?condition=next-exit' >"$TEST_TMP/w2" & next=$!
+check "wait says at once that it waits" until_true grep -q 200 "$TEST_TMP/w2.head"
+check_fails "a start that fails" docker start w2
+docker rm w2 >/dev/null
+wait "$next"
+check_out "is no end: the wait was for the container's removal" '{"StatusCode":127}' cat "$TEST_TMP/w2"
 docker run -d --name lasting --restart always --network none bb sh -c 'trap "exit 6" USR1; echo up; sleep 1000 & wait' >/dev/null
 await_up lasting
 api --max-time 60 -X POST http://d/containers/lasting/wait >"$TEST_TMP/lasting" & waits=$!
