@@ -133,7 +133,7 @@ docker rmi twice:1 >/dev/null
 check_has "one of them is loaded beside the other" "twice:1" docker load -q -i "$test_home/again.tar"
 check_out "and is whole" "new same" docker run --rm --network none twice:1 sh -c 'echo $(ls /d /gone 2>/dev/null | grep -v :)'
 docker rmi twice:1 twice:2 >/dev/null
-check "nothing is left in tmp" tmp_is_empty
+check "nothing is left in tmp" until_true tmp_is_empty
 
 # --- removal --------------------------------------------------------------------------------------------
 docker create --name user bb:1 >/dev/null
@@ -184,6 +184,6 @@ kill "$client"
 check "a client that goes away takes its worker along" timeout 60 bash -c "
 	$(declare -f workers); coracle=$coracle; while [ -n \"\$(workers)\" ]; do :; done"
 exec 9>&-
-check "and nothing is left in tmp" tmp_is_empty
+check "and nothing is left in tmp" until_true tmp_is_empty
 check_out "the engine is well" "$before" all
 engine_stop
