@@ -30,7 +30,7 @@ tmp_is_empty() { [ -z "$(inside ls -A "$test_home/.local/share/docker/tmp")" ]; 
 # What must be true after a pull that failed: no image, nothing half-made, and the engine answers.
 nothing_left() { # NAME REF
 	check_fails "$1: no image" docker image inspect "$2"
-	check "$1: nothing in tmp" tmp_is_empty
+	check "$1: nothing in tmp" until_true tmp_is_empty
 	check "$1: the engine lives" docker version
 }
 
@@ -134,7 +134,7 @@ refused notjson "bad JSON"
 refused size "where the manifest promises"
 refused nested "nested more than 4 deep"
 refused none "manifest for $plain/t/bad:none not found: manifest unknown: manifest unknown"
-check "refused: nothing in tmp" tmp_is_empty
+check "refused: nothing in tmp" until_true tmp_is_empty
 check_has "nobody there" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused' \
 	docker pull 127.0.0.1:1/x/y:1
 check_has "no such host" "no such host" docker pull nowhere.invalid/x/y:1
