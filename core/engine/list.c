@@ -238,7 +238,7 @@ static int check_ports(const json_t *filters, const char *key, struct err *e)
 static int check_filters(const json_t *filters, struct err *e)
 {
 	static const char *const known[] = {"ancestor", "before", "exited", "expose", "health", "id",
-		"isolation", "is-task", "label", "label!", "name", "network", "publish", "since", "status", "volume",
+		"isolation", "is-task", "label", "name", "network", "publish", "since", "status", "volume",
 		NULL};
 	static const char *const states[] = {"created", "running", "paused", "restarting", "removing", "exited",
 		"dead", NULL};
@@ -349,30 +349,14 @@ static bool port_among(const json_t *values, uint64_t port, const char *proto)
 	return false;
 }
 
-static bool has_exposed(const json_t *values, const struct container *c)
+/* Of the ports that a list shows: their numbers inside, or those they are published as. */
+static bool has_port(const json_t *values, const json_t *ports, const char *number)
 {
-	const char *key;
-	uint64_t port;
-	json_t *x;
-
-	json_object_foreach(json_obj(c->config, "ExposedPorts"), key, x) {
-		size_t len = strcspn(key, "/");
-
-		if (!parse_u64((struct span){key, len}, 65535, &port) &&
-			port_among(values, port, key[len] ? key + len + 1 : "tcp"))
-			return true;
-	}
-	return false;
-}
-
-static bool has_published(const json_t *values, const struct container *c)
-{
-	cleanup_json json_t *ports = ports_list(c);
 	const json_t *p;
 	size_t i;
 
-	json_array_foreach(ports, i, p) {
-		int64_t port = json_int(p, "PublicPort", 0);
+	json_array_foreach((json_t *)(uintptr_t)ports, i, p) {
+		int64_t port = json_int(p, number, 0);
 
 		if (port && port_among(values, (uint64_t)port, json_str(p, "Type", "")))
 			return true;
@@ -384,10 +368,12 @@ static bool has_published(const json_t *values, const struct container *c)
 static bool match_ports(const struct query *q, const struct container *c)
 {
 	const json_t *expose = json_object_get(q->filters, "expose"), *publish = json_object_get(q->filters, "publish");
+	cleanup_json json_t *ports = NULL;
 
 	if (!json_array_size(expose) && !json_array_size(publish))
 		return true;
-	return has_exposed(expose, c) || has_published(publish, c);
+	ports = ports_list(c);
+	return has_port(expose, ports, "PrivatePort") || has_port(publish, ports, "PublicPort");
 }
 
 static bool wanted(struct query *q, const char *key, bool (*match)(const json_t *, const struct container *),
@@ -421,7 +407,7 @@ static bool match(struct query *q, struct container *c)
 {
 	const json_t *ids = json_object_get(q->filters, "id"), *names = json_object_get(q->filters, "name");
 	const json_t *networks = json_object_get(q->filters, "network");
-	const json_t *unwanted = json_object_get(q->filters, "label!"), *labels = json_obj(c->config, "Labels");
+	const json_t *labels = json_obj(c->config, "Labels");
 	const json_t *tasks = json_object_get(q->filters, "is-task");
 	bool ok, task = false;
 
@@ -446,8 +432,7 @@ static bool match(struct query *q, struct container *c)
 		return false;
 	if (json_array_size(json_object_get(q->filters, "ancestor")) && !filter_has(q->ancestors, c->image_id))
 		return false;
-	return filter_labels(json_object_get(q->filters, "label"), labels) &&
-		!(json_array_size(unwanted) && filter_labels(unwanted, labels));
+	return filter_labels(json_object_get(q->filters, "label"), labels);
 }
 
 int containers_list(struct engine *en, const struct list_options *o, struct buf *out, int (*put)(void *arg), void *arg,
