@@ -316,9 +316,10 @@ static int copy_content(struct unpacker *u, int fd, const struct tar_entry *en, 
 	return 0;
 }
 
-static int count_content(struct unpacker *u, const struct tar_entry *en, struct err *e)
+/* What Docker counts as a layer's size: files' content and links' texts. */
+static int count_content(struct unpacker *u, int64_t size, struct err *e)
 {
-	if (__builtin_add_overflow(u->r->bytes, en->real_size, &u->r->bytes) ||
+	if (__builtin_add_overflow(u->r->bytes, size, &u->r->bytes) ||
 		(u->o->max_bytes && u->r->bytes > u->o->max_bytes)) {
 		err_set(e, EFBIG, "unpacking %s: more than %lld bytes of content", u->name.p,
 			(long long)u->o->max_bytes);
@@ -332,7 +333,7 @@ static int make_file(struct unpacker *u, const struct tar_entry *en, struct err 
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	cleanup_close int fd = -1;
 
-	if (count_content(u, en, e))
+	if (count_content(u, en->real_size, e))
 		return -1;
 	fd = openat(u->parent, u->base, flags, 0600);
 	if (fd < 0 && errno == EEXIST) {
@@ -347,8 +348,11 @@ static int make_file(struct unpacker *u, const struct tar_entry *en, struct err 
 
 static int make_symlink(struct unpacker *u, const struct tar_entry *en, struct err *e)
 {
-	int rc = symlinkat(en->link, u->parent, u->base);
+	int rc;
 
+	if (count_content(u, (int64_t)strlen(en->link), e))
+		return -1;
+	rc = symlinkat(en->link, u->parent, u->base);
 	if (rc && errno == EEXIST) {
 		if (clear_way(u, e))
 			return -1;
