@@ -151,14 +151,15 @@ static struct pending *pending_new(int fd, const struct attach_options *o)
 	return p;
 }
 
-/* Behind those that wait already.  False if it runs by now. */
+/* Behind those that wait already.  False if it runs by now, or is on its way out: a removal has let go of those that
+ * waited, and nothing comes after it. */
 static bool enqueue(struct engine *en, struct container *c, struct pending *p)
 {
 	struct pending **at;
 	bool waits;
 
 	pthread_mutex_lock(&c->lock);
-	waits = c->ctl < 0;
+	waits = c->ctl < 0 && !c->removed && c->status != ST_REMOVING;
 	if (waits) {
 		for (at = &c->pending; *at; at = &(*at)->next)
 			;
