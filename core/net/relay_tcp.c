@@ -152,6 +152,18 @@ static void drop(struct flow *f)
 	relay_flow_forget(f);
 }
 
+static int accept_one(int listener);
+
+/* What the container has taken may still wait for us: this thread was busy (thousands that end at once). */
+static void accept_all(void)
+{
+	size_t i;
+
+	for (i = 0; i < 1 + (listeners[1].fd >= 0); i++)
+		while (offered && !accept_one(listeners[i].fd))
+			;
+}
+
 /* The alarm stays when the flow it was set for has gone: it is set once in OFFER_NS, not for each. */
 static void expire(struct loop *l)
 {
@@ -159,7 +171,7 @@ static void expire(struct loop *l)
 	struct flow *f;
 
 	alarm_set = false;
-
+	accept_all();
 	while (offered && offered->deadline <= now) {
 		f = offered;
 		offered_remove(f);
