@@ -390,19 +390,22 @@ static int empty_tree(struct level *stack)
 static int remove_dir(int dirfd, const char *path)
 {
 	struct level *stack;
-	int i, rc, tries = 0;
+	int i, rc, error, tries = 0;
 
 	do {
 		stack = xcalloc(DEPTH_MAX, sizeof(*stack));
 		stack[0].dir = open_level(dirfd, path);
 		rc = stack[0].dir ? empty_tree(stack) : -1;
+		error = errno;
 		for (i = 0; i < DEPTH_MAX; i++)
 			cleanup_closedir_fn(&stack[i].dir);
 		free(stack);
-		if (rc)
-			return errno == ENOENT ? 0 : -1;
+		if (rc && error != ENOENT && error != ENOTEMPTY && error != EEXIST) {
+			errno = error;
+			return -1;
+		}
 		rc = unlinkat(dirfd, path, AT_REMOVEDIR);
-		/* What was moved up, or came while we read. */
+		/* What was moved up, came while we read, or went by another's hand before we were there. */
 	} while (rc && (errno == ENOTEMPTY || errno == EEXIST) && ++tries < 100000);
 	return rc && errno != ENOENT ? -1 : 0;
 }

@@ -3,8 +3,11 @@
 #include "unit.h"
 
 #include "base/fs.h"
+#include "base/proc.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 static int subdir(const char *name)
@@ -351,4 +354,41 @@ TEST(clean_path_is_lexical)
 			printf("# the path was '%s'\n", cases[i][0]);
 		free(s);
 	}
+}
+
+/* --- somebody else in the tree that is removed --- */
+
+static atomic_bool meddling, meddled;
+
+static void meddle(void *arg)
+{
+	int dir = tmp_dirfd();
+
+	(void)arg;
+	while (meddling) {
+		mkdirat(dir, "shared/a", 0700);
+		mkdirat(dir, "shared/a/b", 0700);
+		unlinkat(dir, "shared/a/b", AT_REMOVEDIR);
+		unlinkat(dir, "shared/a", AT_REMOVEDIR);
+	}
+	meddled = true;
+}
+
+TEST(remove_tree_beside_others)
+{
+	struct err e = ERR_INIT;
+	int dir = tmp_dirfd(), i, left = 0;
+
+	meddling = true;
+	NEED(!thread_start("meddle", meddle, NULL, 64));
+	for (i = 0; i < 2000; i++) {
+		mkdirat(dir, "shared", 0700);
+		mkdirat(dir, "shared/c", 0700);
+		CHECK_OK(e, fs_remove_tree_at(dir, "shared", &e));
+		left += fs_exists_at(dir, "shared");
+	}
+	meddling = false;
+	while (!meddled)
+		sched_yield();
+	CHECK_INT(left, 0);
 }
