@@ -27,11 +27,11 @@ status_of() { dig "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
 
 mkfifo "$TEST_TMP/server" "$TEST_TMP/stub" "$TEST_TMP/taken"
 in_peer python3 "$TEST_TMP/bin/port_dns.py" 198.51.100.2 >"$TEST_TMP/server" &
-at_exit "kill $!"
+at_exit "pkill -P $!" # the function's shell has it as a child
 read -rt 60 line <"$TEST_TMP/server" || not_ok "the name server elsewhere is up" "it says nothing"
 # A resolver of the host's own, on its loopback, as systemd's; and a resolv.conf that the engine takes for the host's.
 in_host python3 "$TEST_TMP/bin/port_dns.py" 127.0.0.53 192.0.2.53 >"$TEST_TMP/stub" &
-at_exit "kill $!"
+at_exit "pkill -P $!" # the function's shell has it as a child
 read -rt 60 line <"$TEST_TMP/stub" || not_ok "the host's own name server is up" "it says nothing"
 mkdir "$TEST_TMP/etc" && chmod 755 "$TEST_TMP/etc"
 resolv() { # SERVER: by a rename, as everybody does it
@@ -146,7 +146,7 @@ def serve(family, at):
 serve(socket.AF_INET, ("127.0.0.1", 7000))
 serve(socket.AF_INET6, ("::1", 7000))
 print("up", flush=True)' >"$TEST_TMP/taken" &
-at_exit "kill $!"
+at_exit "pkill -P $!" # the function's shell has it as a child
 read -rt 60 line <"$TEST_TMP/taken"
 added=$(ctl add-ports 0.0.0.0:7000:7000/tcp)
 check_out "one that is added leads to the inside's loopback" "127.0.0.1" client tcp 198.51.100.1 7000
@@ -282,7 +282,7 @@ check_fails "... nor the socket" test -e "$api"
 as_user python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 4242)); print("up", flush=True)
 while True: s.accept()[0].send(b"loopback\n")' >"$TEST_TMP/taken" &
-at_exit "kill $!"
+at_exit "pkill -P $!" # the function's shell has it as a child
 read -rt 60 line <"$TEST_TMP/taken"
 user_env+=(DOCKERD_ROOTLESS_ROOTLESSKIT_DISABLE_HOST_LOOPBACK=false)
 engine_start --host-gateway-ip 10.0.2.2 || exit 1
