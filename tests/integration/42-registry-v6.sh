@@ -18,7 +18,7 @@ log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: $TEST_TMP/registry}, delete: {enabled: true}}
 http: {addr: "[::]:5000"}
 END
-OTEL_TRACES_EXPORTER=none in_peer docker-registry serve "$TEST_TMP/registry.yml" >"$TEST_TMP/registry.log" 2>&1 </dev/null &
+OTEL_TRACES_EXPORTER=none exec_in_peer docker-registry serve "$TEST_TMP/registry.yml" >"$TEST_TMP/registry.log" 2>&1 </dev/null &
 at_exit "kill $! 2>/dev/null"
 curl=(curl -s -g --retry 20 --retry-all-errors --retry-delay 1)
 check "the registry is up" in_peer "${curl[@]}" -o /dev/null "http://[fd00:c0::2]:5000/v2/"

@@ -27,3 +27,5 @@ port_net_up() {
 
 in_peer() { nsenter "--net=/run/netns/$peer" "$@"; }
 in_host() { nsenter "--net=/run/netns/$host" "$@"; }
+# For "&", so that $! is the command: in the background a function is a shell of its own.
+exec_in_peer() { exec nsenter "--net=/run/netns/$peer" "$@"; }
