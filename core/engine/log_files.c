@@ -7,9 +7,10 @@
  *   has by now.  When it is compressed it gets another; the monitor writes into the header, as the
  *   file's name, which one it was: inode and time of its last change, as inodes are used again.
  *
- *   A rotation renames one file after the other, so at any moment one number may be free; and between
- *   finding a file's number and opening its neighbour there may have been a rotation, so that is
- *   looked at again afterwards.
+ *   A rotation renames one file after the other, so at any moment one number may be free; and as files
+ *   move up while somebody looks from number to number, several in a row can seem to be.  That must not
+ *   pass for the end: who cannot find his file begins with the oldest again.  Between finding a file's
+ *   number and opening its neighbour there may have been a rotation, so that is looked at again afterwards.
  */
 #include "engine/log_files.h"
 #include "base/clock.h"
@@ -27,6 +28,7 @@
 #define PIPE (4 * BLOCK)
 #define UNPACK_STACK_KB 64
 #define FILES_MAX 1000	/* the monitor keeps no more */
+#define HOLES_MAX 16	/* numbers in a row that may seem free: each takes a rotation just then */
 #define ATTEMPTS_MAX 100 /* at going on, while files are renamed */
 #define GZIP_NAME 10	/* where the name is in a gzip file without extra fields, RFC 1952 */
 #define GZIP_HAS_NAME 8 /* the flag that says so */
@@ -49,30 +51,36 @@ static void own_id(const struct log_file *f, char id[LOG_FILE_ID_MAX])
 			(long long)(st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec));
 }
 
-/* What a compressed file was; "" if there is none. */
-static void packed_id(const char *path, int number, char id[LOG_FILE_ID_MAX])
+static int open_number(const char *path, int number, const char *suffix)
 {
-	cleanup_free char *packed = numbered(path, number, ".gz");
-	cleanup_close int fd = open(packed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_free char *name = numbered(path, number, suffix);
+
+	return open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* What a compressed file was; "" if @fd is none. */
+static void packed_id(int fd, char id[LOG_FILE_ID_MAX])
+{
 	unsigned char head[GZIP_NAME + LOG_FILE_ID_MAX] = {0};
 
 	*id = 0;
-	if (fd < 0 || fd_read_full(fd, head, sizeof(head) - 1) <= GZIP_NAME || head[3] != GZIP_HAS_NAME)
-		return;
-	memcpy(id, head + GZIP_NAME, LOG_FILE_ID_MAX);
+	if (fd >= 0 && pread(fd, head, sizeof(head) - 1, 0) > GZIP_NAME && head[3] == GZIP_HAS_NAME)
+		memcpy(id, head + GZIP_NAME, LOG_FILE_ID_MAX);
 }
 
 /* @there: is there a file of that number at all? */
 static bool has_number(const struct log_file *f, const char *path, int number, bool *there)
 {
 	cleanup_free char *plain = numbered(path, number, "");
+	cleanup_close int packed = -1;
 	char id[LOG_FILE_ID_MAX], own[LOG_FILE_ID_MAX];
 	struct stat st, its;
 
 	*there = !stat(plain, &st);
 	if (*there && !f->packed && !fstat(f->fd, &its) && its.st_ino == st.st_ino && its.st_dev == st.st_dev)
 		return true;
-	packed_id(path, number, id);
+	packed = open_number(path, number, ".gz");
+	packed_id(packed, id);
 	*there |= *id;
 	own_id(f, own);
 	return *id && !strcmp(id, own);
@@ -84,7 +92,7 @@ static int find_number(const struct log_file *f, const char *path)
 	int i, missing = 0;
 	bool there;
 
-	for (i = 0; i <= FILES_MAX && missing < 2 && f->fd >= 0; i++) {
+	for (i = 0; i <= FILES_MAX && missing < HOLES_MAX && f->fd >= 0; i++) {
 		if (has_number(f, path, i, &there))
 			return i;
 		missing = there ? 0 : missing + 1;
@@ -103,7 +111,7 @@ int log_files_oldest(const char *path)
 {
 	int i, oldest = 0;
 
-	for (i = 1; i <= FILES_MAX && i <= oldest + 2; i++) {
+	for (i = 1; i <= FILES_MAX && i <= oldest + HOLES_MAX; i++) {
 		cleanup_free char *plain = numbered(path, i, ""), *packed = numbered(path, i, ".gz");
 
 		if (fs_exists_at(AT_FDCWD, plain) || fs_exists_at(AT_FDCWD, packed))
@@ -174,14 +182,15 @@ static int unpack_file(struct unpacking *u, int datafd)
 	return fd;
 }
 
-static int open_packed(int datafd, const char *path, int number, bool seek)
+/* @in is taken over. */
+static int open_packed(int in, int datafd, const char *path, int number, bool seek)
 {
 	struct unpacking *u = xcalloc(1, sizeof(*u));
 	int fd;
 
 	u->name = numbered(path, number, ".gz");
-	u->in = open(u->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	fd = u->in < 0 ? -1 : seek ? unpack_file(u, datafd) : unpack_pipe(u);
+	u->in = in;
+	fd = seek ? unpack_file(u, datafd) : unpack_pipe(u);
 	if (fd < 0) {
 		fd_close(&u->in);
 		free(u->name);
@@ -192,15 +201,15 @@ static int open_packed(int datafd, const char *path, int number, bool seek)
 
 int log_file_open(struct log_file *f, int datafd, const char *path, int number, bool seek)
 {
-	cleanup_free char *plain = numbered(path, number, "");
+	int packed;
 
 	fd_close(&f->fd);
-	f->packed = false;
-	f->fd = open(plain, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (f->fd < 0 && number) {
-		packed_id(path, number, f->id);
-		f->packed = true;
-		f->fd = open_packed(datafd, path, number, seek);
+	f->fd = open_number(path, number, "");
+	f->packed = f->fd < 0 && number;
+	if (f->packed) {
+		packed = open_number(path, number, ".gz");
+		packed_id(packed, f->id);
+		f->fd = packed < 0 ? -1 : open_packed(packed, datafd, path, number, seek);
 	}
 	return f->fd < 0 ? -1 : 0;
 }
