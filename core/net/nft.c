@@ -90,6 +90,26 @@ void nft_table_delete(struct nft *t, uint8_t family, const char *name)
 	put_name(t, NFTA_TABLE_NAME, name);
 }
 
+static int ignore(const struct nlmsghdr *h, void *arg, struct err *e)
+{
+	(void)h, (void)arg, (void)e;
+	return 0;
+}
+
+bool nft_table_exists(const struct nl *nl, uint8_t family, const char *name)
+{
+	struct nfgenmsg head = {family, NFNETLINK_V0, 0};
+	struct nl_batch b = NL_BATCH_INIT;
+	struct err e;
+	int rc;
+
+	nl_begin(&b, MSG(NFT_MSG_GETTABLE), 0, &head, sizeof(head), "looking for a table");
+	nl_put_str(&b, NFTA_TABLE_NAME, name);
+	rc = nl_ask(nl, &b, ignore, NULL, &e);
+	nl_batch_release(&b);
+	return !rc;
+}
+
 void nft_chain(struct nft *t, const char *name)
 {
 	message(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE, "making a chain");

@@ -55,6 +55,8 @@ int nft_commit(struct nft *t, const struct nl *nl, struct err *e);
 /* Make it, and speak of it from here on.  @family: NFT_FAMILY_… */
 void nft_table(struct nft *t, uint8_t family, const char *name);
 void nft_table_delete(struct nft *t, uint8_t family, const char *name); /* which must be there */
+/* Is it there?  To ask costs nothing; a change that changes nothing waits for all processors (RCU), some 10 ms. */
+bool nft_table_exists(const struct nl *nl, uint8_t family, const char *name);
 void nft_chain(struct nft *t, const char *name);
 /* @type "filter", "nat", "route"; @policy NFT_ACCEPT or NFT_DROP. */
 void nft_base_chain(struct nft *t, const char *name, const char *type, enum nft_hook hook, int32_t priority,

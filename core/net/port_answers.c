@@ -122,8 +122,10 @@ static int set_rules(bool wanted, const struct family *f, size_t n, struct err *
 	if (rc)
 		return -1;
 	for (; n-- && !rc; f++) {
-		nft_table(&t, f->nft, TABLE); /* so that it is there to be deleted */
-		nft_table_delete(&t, f->nft, TABLE);
+		if (nft_table_exists(&nl, f->nft, TABLE))
+			nft_table_delete(&t, f->nft, TABLE);
+		else if (!wanted)
+			continue;
 		if (wanted) {
 			nft_table(&t, f->nft, TABLE);
 			rules(&t, f);
